@@ -1,0 +1,28 @@
+# Each line is a command that you could type. What is needed: a Rust toolchain and Python 3.
+
+.PHONY: demo test lint tools clean
+
+# Starts NATS and Muster, lets Okta and Entra provision, and keeps serving until Ctrl-C.
+demo: tools
+	cargo build --quiet --bin muster --example demo
+	cargo run --quiet --example demo
+
+# Everything that CI checks. nextest is used where it is installed.
+test: lint tools
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --tests; fi
+	cargo test --workspace --doc
+
+# Form, lints and documentation, with warnings as errors.
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+# Fetches the nats-server that tests and demo use into .tools/.
+tools:
+	python3 tools/fetch_nats_server.py
+
+# Removes everything that was built or fetched.
+clean:
+	cargo clean
+	rm -rf .tools

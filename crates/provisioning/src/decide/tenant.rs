@@ -1,0 +1,186 @@
+//! Decisions about a tenant itself: settings, clients, tokens, and what the machine reports.
+
+use scim::Object;
+use scim::fold::fold;
+use serde_json::{Value, json};
+
+use super::decision::{Decision, Draft};
+use crate::command::{NewClient, NewToken};
+use crate::event::{ClockAdjusted, Event, Published, SettingsChange, TokenIssued};
+use crate::ids::{ClientId, Revision, TokenId};
+use crate::merge_patch;
+use crate::recorded::Subject;
+use crate::rejection::Rejection;
+use crate::tenancy::check::check_name;
+use crate::tenancy::{ProfileStamp, Role, Settings, Tenancy, Token};
+use crate::timestamp::Timestamp;
+
+/// Two, so that a rotation has an overlap.
+const ACTIVE_TOKENS_MAX: usize = 2;
+
+/// The most accepted messages that one event names.
+pub(super) const PUBLISHED_PER_EVENT: usize = 1_000;
+
+/// The first events of a tenant. Every setting is recorded, so that no later default changes an old tenant.
+pub(super) fn create(
+    tenancy: &Tenancy,
+    settings: &Object,
+    profile: Option<&ProfileStamp>,
+    client: &NewClient,
+    token: &NewToken,
+) -> Result<Decision, Rejection> {
+    if *tenancy != Tenancy::default() {
+        return Err(Rejection::Conflict {
+            code: "tenant_exists",
+            detail: "this stream has a tenant already".to_owned(),
+        });
+    }
+    let resolved = Settings::default().updated(settings)?;
+    check_name(&client.name, "client_name_invalid")?;
+    let created = SettingsChange { settings: assigned(&resolved), profile: profile.cloned() };
+    Ok(Decision::done([
+        Draft::new(Subject::Tenant, Event::TenantCreated(created)),
+        client_created(client),
+        token_issued(&NewToken {
+            issued: TokenIssued { client: Some(client.id), ..token.issued.clone() },
+            ..token.clone()
+        }),
+    ]))
+}
+
+pub(super) fn update(
+    tenancy: &Tenancy,
+    settings: &Object,
+    profile: Option<&ProfileStamp>,
+) -> Result<Decision, Rejection> {
+    let updated = tenancy.settings.updated(settings)?;
+    if updated.tenant != tenancy.settings.tenant {
+        return Err(Rejection::Invalid {
+            code: "setting_fixed",
+            detail: "the name of a tenant cannot change; create another tenant".to_owned(),
+        });
+    }
+    let settings = merge_patch::diff(&assigned(&tenancy.settings), &assigned(&updated));
+    let profile = profile.filter(|profile| tenancy.profile.as_ref() != Some(*profile)).cloned();
+    if settings.is_empty() && profile.is_none() {
+        return Ok(Decision::done([]));
+    }
+    let change = SettingsChange { settings, profile };
+    Ok(Decision::done([Draft::new(Subject::Tenant, Event::TenantUpdated(change))]))
+}
+
+pub(super) fn create_client(tenancy: &Tenancy, client: &NewClient) -> Result<Decision, Rejection> {
+    check_name(&client.name, "client_name_invalid")?;
+    let name = fold(&client.name);
+    if let Some((holder, _)) = tenancy.clients.iter().find(|(_, other)| fold(&other.name) == name) {
+        return Err(Rejection::Conflict {
+            code: "client_name_taken",
+            detail: format!("the client {holder} has this name already; choose another"),
+        });
+    }
+    Ok(Decision::done([client_created(client)]))
+}
+
+pub(super) fn update_client(tenancy: &Tenancy, id: ClientId, enabled: bool) -> Result<Decision, Rejection> {
+    let client = tenancy.clients.get(&id).ok_or_else(|| no_client(id))?;
+    if client.enabled == enabled {
+        return Ok(Decision::done([]));
+    }
+    let settings = Object::from_iter([("enabled".to_owned(), Value::Bool(enabled))]);
+    let change = SettingsChange { settings, profile: None };
+    Ok(Decision::done([Draft::new(Subject::Client(id), Event::ClientUpdated(change))]))
+}
+
+pub(super) fn issue_token(
+    tenancy: &Tenancy,
+    token: &NewToken,
+    now: Option<Timestamp>,
+) -> Result<Decision, Rejection> {
+    match token.issued.client {
+        Some(client) => may_have_another_token(tenancy, client, now)?,
+        None if token.issued.role == Role::Client => {
+            return Err(Rejection::Invalid {
+                code: "token_without_client",
+                detail: "a token of the role client belongs to a client; name one".to_owned(),
+            });
+        }
+        None => {}
+    }
+    Ok(Decision::done([token_issued(token)]))
+}
+
+pub(super) fn revoke_token(tenancy: &Tenancy, id: TokenId) -> Result<Decision, Rejection> {
+    let token =
+        tenancy.tokens.get(&id).ok_or_else(|| Rejection::NotFound(format!("no token has the id {id}")))?;
+    if token.revoked_at.is_some() {
+        return Ok(Decision::done([]));
+    }
+    Ok(Decision::done([Draft::new(Subject::Token(id), Event::TokenRevoked)]))
+}
+
+pub(super) fn record_published(published: &[(Revision, u64, Timestamp)]) -> Decision {
+    let events = published.chunks(PUBLISHED_PER_EVENT).map(|accepted| {
+        let published = Published { published: accepted.to_vec() };
+        Draft::new(Subject::Tenant, Event::DeprovisioningPublished(published))
+    });
+    Decision::done(events.collect::<Vec<_>>())
+}
+
+/// A clock that does not stand before the last event needs nobody's consent.
+pub(super) fn adjust_clock(from: Timestamp, to: Timestamp) -> Decision {
+    if to >= from {
+        return Decision::done([]);
+    }
+    Decision::done([Draft::new(Subject::Tenant, Event::ClockAdjusted(ClockAdjusted { from, to }))])
+}
+
+fn may_have_another_token(
+    tenancy: &Tenancy,
+    client: ClientId,
+    now: Option<Timestamp>,
+) -> Result<(), Rejection> {
+    if !tenancy.clients.contains_key(&client) {
+        return Err(no_client(client));
+    }
+    let expired = |token: &Token| {
+        let end = token.expires_at.zip(now);
+        end.is_some_and(|(expires_at, now)| expires_at <= now)
+    };
+    let active = tenancy
+        .tokens
+        .values()
+        .filter(|token| token.client == Some(client) && token.revoked_at.is_none() && !expired(token));
+    if active.count() >= ACTIVE_TOKENS_MAX {
+        return Err(Rejection::Conflict {
+            code: "too_many_tokens",
+            detail: format!(
+                "the client has {ACTIVE_TOKENS_MAX} active tokens already; revoke one of them first"
+            ),
+        });
+    }
+    Ok(())
+}
+
+fn client_created(client: &NewClient) -> Draft {
+    let settings = [
+        ("name", json!(client.name)),
+        ("kind", json!(client.kind)),
+        ("domain", json!(client.domain)),
+        ("enabled", json!(true)),
+    ];
+    let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Draft::new(Subject::Client(client.id), Event::ClientCreated(SettingsChange { settings, profile: None }))
+}
+
+fn token_issued(token: &NewToken) -> Draft {
+    Draft::new(Subject::Token(token.id), Event::TokenIssued(token.issued.clone()))
+}
+
+fn no_client(id: ClientId) -> Rejection {
+    Rejection::NotFound(format!("no client has the id {id}"))
+}
+
+/// The settings that have a value: a merge patch has no other way to say "none" than to leave it out.
+fn assigned(settings: &Settings) -> Object {
+    settings.to_object().into_iter().filter(|(_, value)| !value.is_null()).collect()
+}

@@ -1,0 +1,222 @@
+//! What is true of the tenant itself: settings, clients, tokens; in the registry, tenants and operators.
+//!
+//! Small enough to be held in memory whole. Folded from `tenant.*`, `client.*`, `token.*` and `operator.*`
+//! events by [`Tenancy::apply`], the only code that says what those mean. A view keeps it as one row for each
+//! item ([`Tenancy::item`], [`Tenancy::export`], [`Tenancy::import`]). [`check`] says which settings and
+//! names are allowed; the fold never asks that.
+
+mod apply;
+pub mod check;
+mod items;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClientId, OperatorId, StreamId, TokenId};
+use crate::timestamp::Timestamp;
+
+/// The profile that settings came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileStamp {
+    /// The profile's name.
+    pub name: String,
+    /// Lower-case hex SHA-256 of the profile file.
+    pub sha256: String,
+}
+
+/// The identity provider behind a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "each is the name of a product")]
+pub enum ClientKind {
+    #[default]
+    Generic,
+    Okta,
+    Entra,
+    OneLogin,
+}
+
+/// What to do with members that do not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownMembers {
+    /// Refuse the request, naming the ids.
+    Reject,
+    /// Leave them out and note it.
+    Skip,
+}
+
+/// What a DELETE of a user does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeletePolicy {
+    /// Deletes the resource.
+    #[default]
+    Delete,
+    /// Hides it: SCIM answers 404, audit shows an inactive account.
+    Deactivate,
+    /// Refuses: the client has to deactivate instead.
+    Refuse,
+}
+
+/// What a PUT does with attributes that it leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PutOmitted {
+    /// They are cleared (but `active` keeps its value).
+    #[default]
+    Clear,
+    /// They keep their values.
+    Keep,
+}
+
+/// What a PUT to an unknown id does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PutUnknown {
+    /// 404.
+    #[default]
+    NotFound,
+    /// Creates the user under that id, if the log never named it.
+    Create,
+}
+
+/// What a POST for a person who was deactivated does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PostDeactivated {
+    /// 409 for a visible deactivated user.
+    #[default]
+    Conflict,
+    /// Brings the user back under the same id.
+    Reactivate,
+}
+
+/// How users start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InitialState {
+    /// At once a member of their groups.
+    #[default]
+    Active,
+    /// Not listed among members until their first sign-in.
+    Invited,
+}
+
+/// The settings of a tenant, resolved: what `tenant.created` carries.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The tenant's name in commands and paths.
+    pub tenant: String,
+    /// Where its SCIM endpoints stand: begins with a slash, ends without.
+    pub base_path: String,
+    /// The host name that requests must name, if it has one.
+    pub host: Option<String>,
+    /// What to do with unknown members; `None`: skip for clients of kind `okta`, reject for others.
+    pub unknown_members: Option<UnknownMembers>,
+    /// What DELETE does.
+    pub delete: DeletePolicy,
+    /// What PUT does with omitted attributes.
+    pub put_omitted: PutOmitted,
+    /// What PUT does with unknown ids.
+    pub put_unknown: PutUnknown,
+    /// What POST does for deactivated persons.
+    pub post_deactivated: PostDeactivated,
+    /// How users start.
+    pub initial: InitialState,
+}
+
+/// A client: one connection of an identity provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// Its name, unique in the tenant.
+    pub name: String,
+    /// The identity provider behind it.
+    pub kind: ClientKind,
+    /// The provisioning domain whose external ids it reads and writes.
+    pub domain: String,
+    /// Off: every request is answered 403, nothing is lost.
+    pub enabled: bool,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// What a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// SCIM, on behalf of its client.
+    Client,
+    /// Reads the audit interface.
+    Auditor,
+}
+
+/// A token: known by its hash only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// The client it belongs to; `None` for an auditor's.
+    pub client: Option<ClientId>,
+    /// The first characters of the token.
+    pub label: String,
+    /// What it may do.
+    pub role: Role,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// Lower-case hex SHA-256 of the token.
+    pub sha256: String,
+}
+
+/// A tenant in the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisteredTenant {
+    /// Its name.
+    pub tenant: String,
+    /// When it was registered.
+    pub registered_at: Timestamp,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// An operator in the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operator {
+    /// Its name.
+    pub name: String,
+    /// Lower-case hex SHA-256 of its token.
+    pub sha256: String,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Everything that is true of the tenant itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tenancy {
+    /// The settings.
+    pub settings: Settings,
+    /// The profile that was applied last.
+    pub profile: Option<ProfileStamp>,
+    /// Clients by id.
+    pub clients: BTreeMap<ClientId, Client>,
+    /// Tokens by id, revoked ones too.
+    pub tokens: BTreeMap<TokenId, Token>,
+    /// Registry: tenants by stream, closed ones too.
+    pub tenants: BTreeMap<StreamId, RegisteredTenant>,
+    /// Registry: operators by id, revoked ones too.
+    pub operators: BTreeMap<OperatorId, Operator>,
+}
+
+/// A stored item that is none of a tenancy's: the view holds something that it was never given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the item {name} of a tenancy cannot be read")]
+pub struct ImportError {
+    /// The item's name.
+    pub name: String,
+}

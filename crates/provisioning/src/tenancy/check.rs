@@ -1,0 +1,261 @@
+//! Which settings and names a tenant may have. Asked when a command arrives; the fold takes what was
+//! recorded.
+
+use scim::Object;
+use serde_json::Value;
+
+use super::Settings;
+use crate::merge_patch;
+use crate::rejection::Rejection;
+
+/// Names that no tenant may have: the first segments of paths that have a meaning of their own.
+const RESERVED_TENANTS: &[&str] = &[
+    "admin", "audit", "console", "livez", "readyz", "metrics", "openapi", "asyncapi", "schemas", "system",
+    "scim", "api", "auth", "oauth", "v1", "v2",
+];
+
+/// First segments of a base path that would hide what the service itself answers there.
+const RESERVED_PATHS: &[&str] =
+    &["admin", "audit", "console", "livez", "readyz", "metrics", "openapi", "asyncapi", "schemas"];
+
+/// Every setting and what it takes.
+const SETTINGS: &[(&str, &str)] = &[
+    ("tenant", "1 to 63 of a-z, 0-9 and -"),
+    ("base_path", "a path such as /acme/scim/v2"),
+    ("host", "a host name such as acme.example.com, or null"),
+    ("unknown_members", "reject, skip or null"),
+    ("delete", "delete, deactivate or refuse"),
+    ("put_omitted", "clear or keep"),
+    ("put_unknown", "not_found or create"),
+    ("post_deactivated", "conflict or reactivate"),
+    ("initial", "active or invited"),
+];
+
+/// The longest base path, in bytes.
+const BASE_PATH_BYTES_MAX: usize = 256;
+
+/// The longest name of a client or an operator, in characters.
+const NAME_CHARS_MAX: usize = 64;
+
+impl Settings {
+    /// These settings with a merge patch applied and checked. The refusal names the first setting that is
+    /// unknown or does not take its value.
+    pub fn updated(&self, patch: &Object) -> Result<Self, Rejection> {
+        let mut settings = self.clone();
+        for (name, value) in patch {
+            settings = settings.with(name, value)?;
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn with(&self, name: &str, value: &Value) -> Result<Self, Rejection> {
+        let Some((_, takes)) = SETTINGS.iter().find(|(known, _)| *known == name) else {
+            let known: Vec<_> = SETTINGS.iter().map(|(known, _)| *known).collect();
+            return Err(invalid(
+                "setting_unknown",
+                format!("there is no such setting; the settings are {}", known.join(", ")),
+            ));
+        };
+        let mut members = self.to_object();
+        merge_patch::apply(&mut members, &Object::from_iter([(name.to_owned(), value.clone())]));
+        serde_json::from_value(Value::Object(members))
+            .map_err(|_| invalid("setting_invalid", format!("the setting {name} takes {takes}")))
+    }
+
+    /// Whether names, path and host are such that requests can find the tenant by them.
+    pub fn check(&self) -> Result<(), Rejection> {
+        check_tenant_name(&self.tenant)?;
+        check_base_path(&self.base_path)?;
+        if self.host.as_deref().is_some_and(|host| !is_host(host)) {
+            return Err(invalid(
+                "host_invalid",
+                "the host has to be a lower-case host name such as acme.example.com, without scheme or port",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a tenant may have this name.
+pub fn check_tenant_name(name: &str) -> Result<(), Rejection> {
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    if name.is_empty() || name.len() > 63 || !name.bytes().all(plain) {
+        return Err(invalid(
+            "tenant_name_invalid",
+            "the name of a tenant has 1 to 63 characters of a-z, 0-9 and -",
+        ));
+    }
+    if RESERVED_TENANTS.contains(&name) {
+        return Err(invalid(
+            "tenant_name_invalid",
+            format!("these names are reserved and cannot be a tenant's: {}", RESERVED_TENANTS.join(", ")),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a client or an operator may have this name. `code` is the refusal's.
+pub(crate) fn check_name(name: &str, code: &'static str) -> Result<(), Rejection> {
+    let fits = (1..=NAME_CHARS_MAX).contains(&name.chars().count());
+    if !fits || name.trim() != name || name.chars().any(char::is_control) {
+        return Err(invalid(
+            code,
+            format!(
+                "a name has 1 to {NAME_CHARS_MAX} characters, no control character and no space at its ends"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn check_base_path(path: &str) -> Result<(), Rejection> {
+    let allowed = |c: u8| c.is_ascii_alphanumeric() || b"._~-".contains(&c);
+    let segment = |text: &str| !matches!(text, "" | "." | "..") && text.bytes().all(allowed);
+    let Some(segments) = path.strip_prefix('/').filter(|rest| rest.split('/').all(segment)) else {
+        return Err(invalid(
+            "base_path_invalid",
+            "the base path begins with a slash, ends without one, has no empty, . or .. segment, and is made \
+             of letters, digits and the characters . _ ~ - /",
+        ));
+    };
+    if path.len() > BASE_PATH_BYTES_MAX {
+        return Err(invalid(
+            "base_path_invalid",
+            format!("the base path has at most {BASE_PATH_BYTES_MAX} characters"),
+        ));
+    }
+    if segments.split('/').next().is_some_and(|first| RESERVED_PATHS.contains(&first)) {
+        return Err(invalid(
+            "base_path_invalid",
+            format!(
+                "the base path cannot begin with one of the service's own: /{}",
+                RESERVED_PATHS.join(", /")
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// RFC 1123 section 2.1: labels of letters, digits and inner hyphens; a label has at most 63, the whole 253.
+fn is_host(host: &str) -> bool {
+    let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    host.len() <= 253
+        && host.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(allowed)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
+fn invalid(code: &'static str, detail: impl Into<String>) -> Rejection {
+    Rejection::Invalid { code, detail: detail.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::object;
+
+    fn acme() -> Settings {
+        Settings { tenant: "acme".to_owned(), base_path: "/acme/scim/v2".to_owned(), ..Settings::default() }
+    }
+
+    #[track_caller]
+    fn check(patch: Value, code: Option<&str>) {
+        let found = match acme().updated(&object(patch)) {
+            Ok(_) => None,
+            Err(Rejection::Invalid { code, .. }) => Some(code),
+            Err(other) => panic!("{other:?}"),
+        };
+        assert_eq!(found, code);
+    }
+
+    #[test]
+    fn every_setting_says_what_it_takes() {
+        let names: Vec<_> = Settings::default().to_object().keys().cloned().collect();
+        let mut told: Vec<_> = SETTINGS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        told.sort();
+        assert_eq!(told, names);
+    }
+
+    #[test]
+    fn a_setting_takes_each_value_that_its_refusal_names() {
+        let enumerations =
+            SETTINGS.iter().filter(|(name, _)| !["tenant", "base_path", "host"].contains(name));
+        for (name, takes) in enumerations {
+            for value in takes.replace(" or ", ", ").split(", ") {
+                let value = if value == "null" { Value::Null } else { json!(value) };
+                check(json!({ *name: value }), None);
+            }
+            check(json!({ *name: "nonsense" }), Some("setting_invalid"));
+            check(json!({ *name: 1 }), Some("setting_invalid"));
+        }
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused() {
+        check(json!({"colour": "red"}), Some("setting_unknown"));
+    }
+
+    #[test]
+    fn tenants_have_short_plain_names_that_mean_nothing_else() {
+        for name in ["a", "acme-2", "x".repeat(63).as_str(), "0"] {
+            assert_eq!(check_tenant_name(name), Ok(()), "{name}");
+        }
+        for name in ["", "Acme", "a_b", "a.b", "ä", "x".repeat(64).as_str(), "admin", "v2", "system"] {
+            assert!(check_tenant_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn base_paths_are_plain_and_hide_nothing_of_ours() {
+        for path in ["/scim/v2", "/v1/enterprise/scim", "/a", "/A.b_c~d-e", "/acme/admin"] {
+            check(json!({ "base_path": path }), None);
+        }
+        let long = format!("/{}", "x".repeat(256));
+        for path in [
+            "",
+            "/",
+            "scim",
+            "/scim/",
+            "//scim",
+            "/a//b",
+            "/a/../b",
+            "/.",
+            "/a?b",
+            "/a b",
+            "/ä",
+            "/admin/v1",
+            &long,
+        ] {
+            check(json!({ "base_path": path }), Some("base_path_invalid"));
+        }
+    }
+
+    #[test]
+    fn hosts_are_lower_case_host_names() {
+        for host in ["acme.example.com", "localhost", "a-b.c", "127.0.0.1"] {
+            check(json!({ "host": host }), None);
+        }
+        check(json!({"host": null}), None);
+        for host in
+            ["", "Acme.example.com", "a..b", "-a.b", "a-.b", "a.b:80", "https://a.b", "a/b", "a.b.", "ä.b"]
+        {
+            check(json!({ "host": host }), Some("host_invalid"));
+        }
+    }
+
+    #[test]
+    fn names_of_people_and_connections_are_printable() {
+        for name in ["default", "Okta (Europe)", "é".repeat(64).as_str()] {
+            assert_eq!(check_name(name, "client_name_invalid"), Ok(()), "{name}");
+        }
+        for name in ["", " ", " a", "a\n", "a\u{7}b", "x".repeat(65).as_str()] {
+            assert!(check_name(name, "client_name_invalid").is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Deviations inside values: how providers write booleans, references and nested attributes.
+//!
+//! The bodies of POST and PUT and the values of PATCH operations share these functions. Each deviation is one
+//! small function, named in its first line by what [`note`] records. What is no known deviation is left alone:
+//! the schema check answers for it. Nothing here fails, and nothing here knows operations or paths of PATCH.
+
+use serde_json::{Value, json};
+
+use super::Notes;
+use crate::schema::{Attribute, AttributeType, Schema};
+use crate::{Object, ResourceSchema};
+
+/// Records that a dialect rewrote something, once for each name.
+pub(crate) fn note(notes: &mut Notes, name: &'static str) {
+    if !notes.contains(&name) {
+        notes.push(name);
+    }
+}
+
+/// Brings all attributes of an object into RFC form: first its keys ([`nest_keys`]), then its values
+/// ([`coerce`]). Keys that name nothing in the schemas are left alone.
+pub(crate) fn coerce_object(object: &mut Object, schema: &ResourceSchema, notes: &mut Notes) {
+    nest_keys(object, schema, notes);
+    for (key, value) in object.iter_mut() {
+        if let Some(attribute) = schema.core.attribute(key) {
+            coerce(value, attribute, notes);
+        } else if let (Some(extension), Value::Object(members)) = (schema.extension(key), value) {
+            for (key, value) in members.iter_mut() {
+                if let Some(attribute) = extension.attribute(key) {
+                    coerce(value, attribute, notes);
+                }
+            }
+        }
+    }
+}
+
+/// Brings the value of one attribute into RFC form, with everything below it.
+pub(crate) fn coerce(value: &mut Value, attribute: &Attribute, notes: &mut Notes) {
+    if attribute.multi_valued {
+        if let Value::Array(elements) = value {
+            for element in elements {
+                coerce_element(element, attribute, notes);
+            }
+        } else {
+            coerce_element(value, attribute, notes);
+        }
+    } else {
+        if attribute.value_type == AttributeType::Complex {
+            complex_list(value, notes);
+            complex_text(value, attribute, notes);
+        } else {
+            wrapped_value(value, notes);
+        }
+        coerce_element(value, attribute, notes);
+    }
+}
+
+/// One value: of a singular attribute, or one of the values of a multi-valued one.
+fn coerce_element(value: &mut Value, attribute: &Attribute, notes: &mut Notes) {
+    match (attribute.value_type, value) {
+        (AttributeType::Boolean, value) => bool_string(value, notes),
+        (AttributeType::Complex, Value::Object(members)) => {
+            for (key, member) in members.iter_mut() {
+                if let Some(sub_attribute) = attribute.sub_attribute(key) {
+                    coerce(member, sub_attribute, notes);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `entra.bool_string`: a boolean as text, `"False"`. Entra writes every boolean of its mappings like this
+/// unless the tenant URL carries `aadOptscim062020`; some connectors write `"1"` and `"0"`.
+fn bool_string(value: &mut Value, notes: &mut Notes) {
+    let Value::String(text) = &*value else { return };
+    let boolean = if text.eq_ignore_ascii_case("true") || text == "1" {
+        true
+    } else if text.eq_ignore_ascii_case("false") || text == "0" {
+        false
+    } else {
+        return;
+    };
+    *value = Value::Bool(boolean);
+    note(notes, "entra.bool_string");
+}
+
+/// `entra.complex_list`: the object of a singular complex attribute inside an array, as Entra sends `manager`:
+/// `[{"value": "…", "$ref": "…"}]`.
+fn complex_list(value: &mut Value, notes: &mut Notes) {
+    if let Value::Array(elements) = value
+        && let [only @ Value::Object(_)] = elements.as_mut_slice()
+    {
+        *value = only.take();
+        note(notes, "entra.complex_list");
+    }
+}
+
+/// `entra.complex_text`: the `value` of a singular complex attribute without the object around it, as Entra
+/// sends `manager`: `"271"`. An empty text takes the manager away.
+fn complex_text(value: &mut Value, attribute: &Attribute, notes: &mut Notes) {
+    let Value::String(text) = &mut *value else { return };
+    let Some(inner) = attribute.sub_attribute("value") else { return };
+    *value = if text.is_empty() { Value::Null } else { json!({ (&inner.name): std::mem::take(text) }) };
+    note(notes, "entra.complex_text");
+}
+
+/// `entra.wrapped_value`: a simple singular value wrapped like an element of a multi-valued attribute,
+/// `[{"value": "y"}]`. Entra does so for attributes that its mapping takes for multi-valued.
+fn wrapped_value(value: &mut Value, notes: &mut Notes) {
+    if let Value::Array(elements) = value
+        && let [Value::Object(members)] = elements.as_mut_slice()
+        && let Some((_, inner)) = members.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case("value"))
+    {
+        *value = inner.take();
+        note(notes, "entra.wrapped_value");
+    }
+}
+
+/// Moves values under flat keys to where they belong: `name.givenName`, `urn:…:User:department`,
+/// `urn:…:User.department` and a bare `department` become members of nested objects.
+///
+/// A key is only moved if all of it is known, and only to where nothing stands yet. Any other is left in place,
+/// where it is an unknown attribute. That keeps the work linear, too: known names are few.
+pub(crate) fn nest_keys(object: &mut Object, schema: &ResourceSchema, notes: &mut Notes) {
+    let flat: Vec<(String, FlatKey<'_>)> = object
+        .keys()
+        .filter_map(|key| FlatKey::read(key, schema).map(|flat_key| (key.clone(), flat_key)))
+        .collect();
+    for (key, flat_key) in flat {
+        let Some(value) = object.remove(&key) else { continue };
+        match place(object, &flat_key.route, value) {
+            Ok(()) => note(notes, flat_key.dialect),
+            Err(value) => {
+                object.insert(key, value);
+            }
+        }
+    }
+    for (key, value) in object.iter_mut() {
+        if let (Some(extension), Value::Object(members)) = (schema.extension(key), value) {
+            nest_dotted_keys(members, extension, notes);
+        }
+    }
+}
+
+/// Dotted keys inside an extension's object: `"urn:…:User": {"manager.value": …}`.
+fn nest_dotted_keys(members: &mut Object, schema: &Schema, notes: &mut Notes) {
+    let flat: Vec<(String, Vec<&str>)> = members
+        .keys()
+        .filter(|key| key.contains('.'))
+        .filter_map(|key| Some((key.clone(), attribute_route(key, schema)?)))
+        .collect();
+    for (key, route) in flat {
+        let Some(value) = members.remove(&key) else { continue };
+        match place(members, &route, value) {
+            Ok(()) => note(notes, "entra.dotted_key"),
+            Err(value) => {
+                members.insert(key, value);
+            }
+        }
+    }
+}
+
+/// A key that names something deeper, with the way to it in schema spelling.
+struct FlatKey<'s> {
+    dialect: &'static str,
+    route: Vec<&'s str>,
+}
+
+impl<'s> FlatKey<'s> {
+    /// `entra.dotted_key`: `name.givenName` in an object, which Entra sends with `aadOptscim062020`.
+    ///
+    /// `entra.urn_key`: `urn:…:User:employeeNumber` in an object, from the same place.
+    ///
+    /// `entra.urn_dot`: a dot between URN and attribute, `urn:…:User.manager`, from Entra jobs made before 2018
+    /// and from Microsoft's own test collections.
+    ///
+    /// `entra.bare_extension_name`: an attribute of an extension without its URN, `manager` beside `userName`;
+    /// it counts if exactly one extension has it, as in paths.
+    fn read(key: &str, schema: &'s ResourceSchema) -> Option<Self> {
+        if schema.core.attribute(key).is_some() || schema.extension(key).is_some() {
+            return None;
+        }
+        for extension in &schema.extensions {
+            if let Some((dialect, name)) = strip_urn(key, &extension.id) {
+                return Some(Self { dialect, route: extension_route(name, extension)? });
+            }
+        }
+        if let Some((dialect, name)) = strip_urn(key, &schema.core.id) {
+            return Some(Self { dialect, route: attribute_route(name, &schema.core)? });
+        }
+        if let Some(route) = attribute_route(key, &schema.core) {
+            return Some(Self { dialect: "entra.dotted_key", route });
+        }
+        let mut routes = schema.extensions.iter().filter_map(|extension| extension_route(key, extension));
+        let route = routes.next()?;
+        routes.next().is_none().then_some(Self { dialect: "entra.bare_extension_name", route })
+    }
+}
+
+/// The way to an attribute of an extension.
+fn extension_route<'s>(name: &str, extension: &'s Schema) -> Option<Vec<&'s str>> {
+    let mut route = attribute_route(name, extension)?;
+    route.insert(0, &extension.id);
+    Some(route)
+}
+
+/// The part of a key behind a URN and a colon or dot, and the name of the dialect that writes it so.
+fn strip_urn<'k>(key: &'k str, urn: &str) -> Option<(&'static str, &'k str)> {
+    let (head, tail) = key.split_at_checked(urn.len())?;
+    if !head.eq_ignore_ascii_case(urn) {
+        return None;
+    }
+    let colon = tail.strip_prefix(':').map(|name| ("entra.urn_key", name));
+    colon.or_else(|| tail.strip_prefix('.').map(|name| ("entra.urn_dot", name)))
+}
+
+/// `attribute` or `attribute.subAttribute` in schema spelling. A sub-attribute of a multi-valued attribute has
+/// no one place, so such a name is no route.
+fn attribute_route<'s>(name: &str, schema: &'s Schema) -> Option<Vec<&'s str>> {
+    let Some((name, sub_name)) = name.split_once('.') else {
+        return Some(vec![&schema.attribute(name)?.name]);
+    };
+    let attribute = schema.attribute(name).filter(|attribute| !attribute.multi_valued)?;
+    Some(vec![&attribute.name, &attribute.sub_attribute(sub_name)?.name])
+}
+
+/// Puts a value at the end of a route of object members, making the objects on the way. Gives the value back
+/// if something stands there already, or if a step on the way is no object.
+fn place(object: &mut Object, route: &[&str], value: Value) -> Result<(), Value> {
+    let Some((name, rest)) = route.split_first() else { return Err(value) };
+    let key = object.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned();
+    if rest.is_empty() {
+        if key.is_some() {
+            return Err(value);
+        }
+        object.insert((*name).to_owned(), value);
+        return Ok(());
+    }
+    let inner = object.entry(key.unwrap_or_else(|| (*name).to_owned())).or_insert(Value::Null);
+    if inner.is_null() {
+        *inner = Value::Object(Object::new());
+    }
+    match inner.as_object_mut() {
+        Some(inner) => place(inner, rest, value),
+        None => Err(value),
+    }
+}
+
+#[cfg(test)]
+mod tests;

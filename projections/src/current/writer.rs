@@ -1,0 +1,229 @@
+//! The one connection that writes the view.
+//!
+//! What changes with every batch or is needed by every decision (position, tenancy) is held in memory and goes
+//! back with a rollback, exactly. The view never contradicts itself half-way: an event and the position after it
+//! are one transaction.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use provisioning::event::Event;
+use provisioning::evolve::evolve;
+use provisioning::tenancy::Tenancy;
+use provisioning::{Header, Opened, Recorded, Resource, ResourceId, Revision, StreamId, Subject, Timestamp};
+use rusqlite::{Connection, params};
+use scim::ResourceType;
+
+use super::rows::{self, Indexed};
+use super::{GroupRef, LAYOUT, broken, failed, membership, tenancy};
+use crate::column::{Column, read, read_optional};
+use crate::{Position, ViewError, query, view};
+
+/// The one connection that writes the view. It implements [`provisioning::directory::Directory`], so that
+/// commands are decided against the open transaction.
+pub struct CurrentWriter {
+    pub(super) connection: Connection,
+    path: PathBuf,
+    stream: StreamId,
+    state: State,
+    /// The state at the beginning of the open transaction; `None` outside one.
+    saved: Option<State>,
+}
+
+/// What is held in memory.
+#[derive(Debug, Clone)]
+struct State {
+    position: Position,
+    greatest_key: u64,
+    last_recorded_at: Option<Timestamp>,
+    /// Shared with `saved` until an event changes it.
+    tenancy: Arc<Tenancy>,
+}
+
+impl CurrentWriter {
+    /// Opens or creates the view of `stream`.
+    pub fn open(path: &Path, stream: StreamId) -> Result<Self, ViewError> {
+        Self::over(LAYOUT.open(path, stream)?, path, stream)
+    }
+
+    /// Begins a new file that is filled as fast as possible and becomes a view with [`Self::finish`]. A crash
+    /// before that leaves rubbish, and so does [`Self::roll_back`]: a failed rebuild is thrown away.
+    pub fn open_for_rebuild(path: &Path, stream: StreamId) -> Result<Self, ViewError> {
+        Self::over(LAYOUT.open_for_rebuild(path, stream)?, path, stream)
+    }
+
+    /// Ends a rebuild: makes the indexes that reads need, closes the file and syncs it.
+    pub fn finish(self) -> Result<(), ViewError> {
+        assert!(self.saved.is_none(), "a rebuild is finished after its last commit");
+        LAYOUT.finish(self.connection, &self.path)
+    }
+
+    fn over(connection: Connection, path: &Path, stream: StreamId) -> Result<Self, ViewError> {
+        let state = State::load(&connection)?;
+        Ok(Self { connection, path: path.to_owned(), stream, state, saved: None })
+    }
+
+    /// How far it has come (the committed or, inside a transaction, the open state).
+    pub fn position(&self) -> Result<Position, ViewError> {
+        Ok(self.state.position)
+    }
+
+    /// The greatest data key number that the log named up to the position.
+    pub fn greatest_key(&self) -> Result<u64, ViewError> {
+        Ok(self.state.greatest_key)
+    }
+
+    /// The `recorded_at` of the last event taken in.
+    pub fn last_recorded_at(&self) -> Result<Option<Timestamp>, ViewError> {
+        Ok(self.state.last_recorded_at)
+    }
+
+    /// Begins a transaction.
+    pub fn begin(&mut self) -> Result<(), ViewError> {
+        assert!(self.saved.is_none(), "one transaction ends before the next begins");
+        self.execute("BEGIN IMMEDIATE")?;
+        self.saved = Some(self.state.clone());
+        Ok(())
+    }
+
+    /// Takes in one event, inside a transaction, and returns the resource's new state (`None` if there is none or
+    /// the event is not about a user or group). Revisions must follow each other without a gap.
+    pub fn apply(&mut self, recorded: &Recorded) -> Result<Option<Resource>, ViewError> {
+        assert!(self.saved.is_some(), "events are applied inside a transaction");
+        let header = &recorded.header;
+        self.check_that_it_follows(header)?;
+        let resource = match header.subject {
+            Subject::User(id) => self.apply_to(ResourceType::User, id, recorded)?,
+            Subject::Group(id) => self.apply_to(ResourceType::Group, id, recorded)?,
+            Subject::Client(_)
+            | Subject::Token(_)
+            | Subject::Tenant
+            | Subject::RegisteredTenant(_)
+            | Subject::Operator(_) => {
+                Arc::make_mut(&mut self.state.tenancy).apply(recorded);
+                tenancy::store(&self.connection, &self.state.tenancy, header.subject).map_err(failed)?;
+                None
+            }
+        };
+        self.state.position.revision = header.revision;
+        self.state.greatest_key = self.state.greatest_key.max(header.key.unwrap_or(0));
+        self.state.last_recorded_at = Some(header.recorded_at);
+        Ok(resource)
+    }
+
+    /// Notes the root at the position, before the commit.
+    pub fn set_root(&mut self, root: [u8; 32]) -> Result<(), ViewError> {
+        self.state.position.root = root;
+        Ok(())
+    }
+
+    /// Commits. After an error the transaction is still open: roll it back.
+    pub fn commit(&mut self) -> Result<(), ViewError> {
+        assert!(self.saved.is_some(), "only what was begun can be committed");
+        self.state.store(&self.connection).map_err(failed)?;
+        self.execute("COMMIT")?;
+        self.saved = None;
+        Ok(())
+    }
+
+    /// Gives up the transaction; what is held in memory (tenancy) goes back too. Does nothing outside one.
+    pub fn roll_back(&mut self) {
+        let Some(saved) = self.saved.take() else { return };
+        self.state = saved;
+        if !self.connection.is_autocommit() {
+            // SQLite documents that a ROLLBACK which reports an error has rolled back nevertheless; what could
+            // still be open makes the next BEGIN fail.
+            self.execute("ROLLBACK").ok();
+        }
+    }
+
+    /// Settings, clients, tokens, and in the registry tenants and operators.
+    pub fn tenancy(&self) -> &Tenancy {
+        &self.state.tenancy
+    }
+
+    /// The groups that have this resource as a direct member, with their names, in order of their creation.
+    pub fn groups_of(&self, id: ResourceId) -> Result<Vec<GroupRef>, ViewError> {
+        membership::groups_of(&self.connection, id).map_err(failed)
+    }
+
+    fn check_that_it_follows(&self, header: &Header) -> Result<(), ViewError> {
+        let expected = self.state.position.revision.next();
+        if header.stream == self.stream && header.revision == expected {
+            return Ok(());
+        }
+        let (stream, found) = (self.stream, header.revision);
+        Err(broken(format!(
+            "after stream {stream} revision {expected} is due, not revision {found} of stream {}",
+            header.stream
+        )))
+    }
+
+    fn apply_to(
+        &self,
+        resource_type: ResourceType,
+        id: ResourceId,
+        recorded: &Recorded,
+    ) -> Result<Option<Resource>, ViewError> {
+        let old = rows::load(&self.connection, id)?;
+        if old.as_ref().is_some_and(|old| old.resource_type != resource_type) {
+            let revision = recorded.header.revision;
+            return Err(broken(format!("resources: {id} is of another type than revision {revision} says")));
+        }
+        let before = old.as_ref().map(Indexed::of);
+        let new = evolve(old, recorded);
+        match (&before, &new) {
+            (None, None) => {}
+            (None, Some(new)) => rows::insert(&self.connection, new).map_err(failed)?,
+            (Some(before), Some(new)) => rows::update(&self.connection, before, new).map_err(failed)?,
+            (Some(before), None) => rows::delete(&self.connection, before, id).map_err(failed)?,
+        }
+        if let Some(group) = &new {
+            self.apply_to_members(group.created_revision, recorded)?;
+        }
+        Ok(new)
+    }
+
+    fn apply_to_members(&self, group_rid: Revision, recorded: &Recorded) -> Result<(), ViewError> {
+        let (change, members) = match &recorded.event {
+            Opened::Event(Event::GroupMembersAdded(members)) => (membership::ADD, members),
+            Opened::Event(Event::GroupMembersRemoved(members)) => (membership::REMOVE, members),
+            Opened::Event(_) | Opened::Erased => return Ok(()),
+        };
+        let mut change = self.connection.prepare_cached(change).map_err(failed)?;
+        for (member, _) in &members.members {
+            let Some(member_rid) = rows::rid(&self.connection, *member).map_err(failed)? else {
+                let revision = recorded.header.revision;
+                return Err(broken(format!("resources: no {member}, which revision {revision} names")));
+            };
+            change.execute(params![Column(group_rid), Column(member_rid)]).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn execute(&self, statement: &str) -> Result<(), ViewError> {
+        query::execute(&self.connection, statement, []).map_err(failed)
+    }
+}
+
+impl State {
+    fn load(connection: &Connection) -> Result<Self, ViewError> {
+        let position = view::position(connection).map_err(failed)?;
+        let (greatest_key, last_recorded_at) = connection
+            .query_row("SELECT greatest_key, last_recorded_at FROM meta", [], |row| {
+                Ok((read(row, 0)?, read_optional(row, 1)?))
+            })
+            .map_err(failed)?;
+        let tenancy = Arc::new(tenancy::load(connection)?);
+        Ok(Self { position, greatest_key, last_recorded_at, tenancy })
+    }
+
+    fn store(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let Position { revision, root } = self.position;
+        query::execute(
+            connection,
+            "UPDATE meta SET revision = ?1, root = ?2, greatest_key = ?3, last_recorded_at = ?4",
+            params![Column(revision), root, Column(self.greatest_key), self.last_recorded_at.map(Column)],
+        )
+    }
+}

@@ -1,0 +1,160 @@
+//! What an event about a user or group means for its history: the one fold, over a document of one name.
+//!
+//! History keeps no documents. It folds each event with [`provisioning::evolve::evolve`] over what it does keep:
+//! name, `active`, hidden, deleted, erased. A merge patch replaces a plain value or an array as a whole, so the
+//! name after it is right without the rest of the document, and e-mail addresses are in the result exactly when
+//! the event set them.
+
+use std::collections::BTreeMap;
+
+use provisioning::evolve::evolve;
+use provisioning::{Recorded, Resource, ResourceId, Revision};
+use rusqlite::{Connection, Row, params};
+use scim::fold::fold;
+use scim::{Object, ResourceType};
+use serde_json::Value;
+
+use super::writer::rid;
+use crate::column::Column;
+use crate::query;
+
+/// What was true of a resource after an event about it.
+struct Version {
+    name: Option<String>,
+    active: bool,
+    hidden: bool,
+    deleted: bool,
+    erased: bool,
+}
+
+/// Takes in an event about the resource itself (not about its members).
+pub(super) fn take_in(
+    connection: &Connection,
+    resource_type: ResourceType,
+    id: ResourceId,
+    recorded: &Recorded,
+) -> rusqlite::Result<()> {
+    let known = match rid(connection, id)? {
+        Some(rid) => last(connection, rid)?.map(|version| (rid, version)),
+        None => None,
+    };
+    let state =
+        known.as_ref().and_then(|(rid, version)| version.as_resource(resource_type, id, *rid, recorded));
+    let after = evolve(state, recorded);
+    let revision = recorded.header.revision;
+    match (known, after) {
+        // An event about nobody: the log never named the id as a resource.
+        (None, None) => Ok(()),
+        (None, Some(created)) => {
+            let insert = "INSERT INTO resources (rid, id, type) VALUES (?1, ?2, ?3)";
+            query::execute(connection, insert, params![Column(revision), Column(id), Column(resource_type)])?;
+            let version = Version::of(&created);
+            note_names(connection, resource_type, revision, version.name.as_deref(), &created.attributes)?;
+            version.insert(connection, revision, revision)
+        }
+        (Some((rid, before)), Some(after)) => {
+            let version = Version::of(&after);
+            let new_name = version.name.as_deref().filter(|name| before.name.as_deref() != Some(*name));
+            note_names(connection, resource_type, rid, new_name, &after.attributes)?;
+            version.insert(connection, rid, revision)
+        }
+        (Some((rid, before)), None) => {
+            Version { active: false, deleted: true, ..before }.insert(connection, rid, revision)
+        }
+    }
+}
+
+/// The attribute that a resource of this type is known by.
+fn name_attribute(resource_type: ResourceType) -> &'static str {
+    match resource_type {
+        ResourceType::User => "userName",
+        ResourceType::Group => "displayName",
+    }
+}
+
+fn note_names(
+    connection: &Connection,
+    resource_type: ResourceType,
+    rid: Revision,
+    name: Option<&str>,
+    attributes: &Object,
+) -> rusqlite::Result<()> {
+    let emails = match resource_type {
+        ResourceType::User => attributes.get("emails").and_then(Value::as_array),
+        ResourceType::Group => None,
+    };
+    let addresses = emails.into_iter().flatten().filter_map(|email| email.get("value")?.as_str());
+    let mut insert =
+        connection.prepare_cached("INSERT OR IGNORE INTO names (folded, type, rid) VALUES (?1, ?2, ?3)")?;
+    for name in name.into_iter().chain(addresses) {
+        insert.execute(params![fold(name), Column(resource_type), Column(rid)])?;
+    }
+    Ok(())
+}
+
+fn last(connection: &Connection, rid: Revision) -> rusqlite::Result<Option<Version>> {
+    let last = "SELECT name, active, hidden, deleted, erased FROM versions WHERE rid = ?1
+                ORDER BY revision DESC LIMIT 1";
+    query::one(connection, last, [Column(rid)], Version::read)
+}
+
+impl Version {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            name: row.get(0)?,
+            active: row.get(1)?,
+            hidden: row.get(2)?,
+            deleted: row.get(3)?,
+            erased: row.get(4)?,
+        })
+    }
+
+    fn of(resource: &Resource) -> Self {
+        let name = resource.attributes.get(name_attribute(resource.resource_type));
+        Self {
+            name: name.and_then(Value::as_str).map(str::to_owned),
+            active: resource.active,
+            hidden: resource.hidden,
+            deleted: false,
+            erased: resource.erased,
+        }
+    }
+
+    /// The state to fold over; `None` once the resource is deleted. What history does not keep stands for nothing:
+    /// the fold looks at none of it.
+    fn as_resource(
+        &self,
+        resource_type: ResourceType,
+        id: ResourceId,
+        rid: Revision,
+        recorded: &Recorded,
+    ) -> Option<Resource> {
+        if self.deleted {
+            return None;
+        }
+        let name = self.name.clone().map(|name| (name_attribute(resource_type).to_owned(), name.into()));
+        Some(Resource {
+            id,
+            resource_type,
+            attributes: name.into_iter().collect(),
+            external_ids: BTreeMap::new(),
+            active: self.active,
+            invited: false,
+            hidden: self.hidden,
+            erased: self.erased,
+            created_revision: rid,
+            revision: rid,
+            created_at: recorded.header.recorded_at,
+            modified_at: recorded.header.recorded_at,
+            key: None,
+        })
+    }
+
+    fn insert(&self, connection: &Connection, rid: Revision, revision: Revision) -> rusqlite::Result<()> {
+        let insert = "INSERT INTO versions (rid, revision, name, active, hidden, deleted, erased)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let Self { name, active, hidden, deleted, erased } = self;
+        let values = params![Column(rid), Column(revision), name, active, hidden, deleted, erased];
+        query::execute(connection, insert, values)
+    }
+}

@@ -1,0 +1,34 @@
+//! When transactions took effect.
+//!
+//! `recorded_at` never decreases but where an operator accepted a clock that was set back. An event's effective
+//! time is the least `recorded_at` of itself and all later events (event format, section 5), so that "at noon" has
+//! one answer even if the clock saw noon twice: the later state.
+
+use provisioning::{Revision, Timestamp};
+use rusqlite::{Connection, params};
+
+use crate::column::{Column, read};
+use crate::query;
+
+/// Notes the end of a transaction.
+pub(super) fn note(
+    connection: &Connection,
+    revision: Revision,
+    recorded_at: Timestamp,
+) -> rusqlite::Result<()> {
+    let last = "SELECT effective_at FROM transactions ORDER BY revision DESC LIMIT 1";
+    let last = query::one(connection, last, [], |row| read::<Timestamp>(row, 0))?;
+    if last.is_some_and(|last| last > recorded_at) {
+        let set_back = "UPDATE transactions SET effective_at = ?1 WHERE effective_at > ?1";
+        query::execute(connection, set_back, [Column(recorded_at)])?;
+    }
+    let insert = "INSERT INTO transactions (revision, recorded_at, effective_at) VALUES (?1, ?2, ?2)";
+    query::execute(connection, insert, params![Column(revision), Column(recorded_at)])
+}
+
+/// The end of the last transaction that had taken effect at that instant; 0 if none had.
+pub(super) fn revision_at(connection: &Connection, at: Timestamp) -> rusqlite::Result<Revision> {
+    let last = "SELECT revision FROM transactions WHERE effective_at <= ?1
+                ORDER BY effective_at DESC, revision DESC LIMIT 1";
+    query::one(connection, last, [Column(at)], |row| read(row, 0)).map(Option::unwrap_or_default)
+}

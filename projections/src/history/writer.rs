@@ -1,0 +1,166 @@
+//! The one connection that writes the view: whole transactions of the log, one after the other.
+//!
+//! Nothing is held in memory but the position: whatever fails is rolled back by SQLite, and the same events can
+//! be given again.
+
+use std::path::{Path, PathBuf};
+
+use provisioning::event::{Event, Members, Published};
+use provisioning::{Header, Opened, Recorded, ResourceId, Revision, StreamId, Subject};
+use rusqlite::{Connection, TransactionBehavior, params};
+use scim::ResourceType;
+
+use super::{LAYOUT, broken, failed, fold, instants, intervals};
+use crate::column::{Column, read};
+use crate::{Position, ViewError, query, view};
+
+/// The one connection that writes the view.
+pub struct HistoryWriter {
+    connection: Connection,
+    path: PathBuf,
+    stream: StreamId,
+    position: Position,
+}
+
+impl HistoryWriter {
+    /// Opens or creates the view of `stream`.
+    pub fn open(path: &Path, stream: StreamId) -> Result<Self, ViewError> {
+        Self::over(LAYOUT.open(path, stream)?, path, stream)
+    }
+
+    /// Begins a new file that is filled as fast as possible and becomes a view with [`Self::finish`]. A crash or
+    /// an error before that leaves rubbish: a failed rebuild is thrown away.
+    pub fn open_for_rebuild(path: &Path, stream: StreamId) -> Result<Self, ViewError> {
+        Self::over(LAYOUT.open_for_rebuild(path, stream)?, path, stream)
+    }
+
+    /// Ends a rebuild: makes the indexes that reads need, closes the file and syncs it.
+    pub fn finish(self) -> Result<(), ViewError> {
+        LAYOUT.finish(self.connection, &self.path)
+    }
+
+    fn over(connection: Connection, path: &Path, stream: StreamId) -> Result<Self, ViewError> {
+        let position = view::position(&connection).map_err(failed)?;
+        Ok(Self { connection, path: path.to_owned(), stream, position })
+    }
+
+    /// How far it has come.
+    pub fn position(&self) -> Result<Position, ViewError> {
+        Ok(self.position)
+    }
+
+    /// Takes in whole transactions (never half of one) in one SQLite transaction and notes the position.
+    pub fn apply(&mut self, events: &[Recorded], root: [u8; 32]) -> Result<(), ViewError> {
+        let Some(last) = events.last() else { return Ok(()) };
+        check_that_they_follow(self.stream, self.position.revision, events)?;
+        let position = Position { revision: last.header.revision, root };
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        for recorded in events {
+            take_in(&transaction, recorded)?;
+        }
+        transaction
+            .execute("UPDATE meta SET revision = ?1, root = ?2", params![Column(position.revision), root])
+            .and_then(|_| transaction.commit())
+            .map_err(failed)?;
+        self.position = position;
+        Ok(())
+    }
+}
+
+fn check_that_they_follow(
+    stream: StreamId,
+    position: Revision,
+    events: &[Recorded],
+) -> Result<(), ViewError> {
+    let mut revision = position;
+    let mut due = 1;
+    for Recorded { header, .. } in events {
+        revision = revision.next();
+        if header.stream != stream || header.revision != revision {
+            return Err(broken(format!(
+                "in stream {stream} revision {revision} is due, not revision {} of stream {}",
+                header.revision, header.stream
+            )));
+        }
+        if header.txn.n != due {
+            return Err(half(stream, revision));
+        }
+        due = if header.txn.n == header.txn.of { 1 } else { due + 1 };
+    }
+    if due == 1 { Ok(()) } else { Err(half(stream, revision)) }
+}
+
+fn half(stream: StreamId, revision: Revision) -> ViewError {
+    broken(format!("in stream {stream} a transaction is cut at revision {revision}"))
+}
+
+fn take_in(connection: &Connection, recorded: &Recorded) -> Result<(), ViewError> {
+    let header = &recorded.header;
+    match &recorded.event {
+        Opened::Event(Event::GroupMembersAdded(members)) => {
+            change_members(connection, header, members, intervals::BEGIN)?;
+        }
+        Opened::Event(Event::GroupMembersRemoved(members)) => {
+            change_members(connection, header, members, intervals::END)?;
+        }
+        Opened::Event(Event::DeprovisioningPublished(published)) => {
+            note_published(connection, published).map_err(failed)?;
+        }
+        Opened::Event(_) | Opened::Erased => match header.subject {
+            Subject::User(id) => {
+                fold::take_in(connection, ResourceType::User, id, recorded).map_err(failed)?
+            }
+            Subject::Group(id) => {
+                fold::take_in(connection, ResourceType::Group, id, recorded).map_err(failed)?
+            }
+            Subject::Client(_)
+            | Subject::Token(_)
+            | Subject::Tenant
+            | Subject::RegisteredTenant(_)
+            | Subject::Operator(_) => {}
+        },
+    }
+    if header.txn.n == header.txn.of {
+        instants::note(connection, header.revision, header.recorded_at).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn change_members(
+    connection: &Connection,
+    header: &Header,
+    members: &Members,
+    change: &str,
+) -> Result<(), ViewError> {
+    let rid_of = |id| {
+        rid(connection, id)
+            .map_err(failed)?
+            .ok_or_else(|| broken(format!("resources: no {id}, which revision {} names", header.revision)))
+    };
+    let Subject::Group(group) = header.subject else {
+        return Err(broken(format!("revision {} changes the members of no group", header.revision)));
+    };
+    let group_rid = rid_of(group)?;
+    let mut change = connection.prepare_cached(change).map_err(failed)?;
+    for (member, _) in &members.members {
+        let keys = params![Column(group_rid), Column(rid_of(*member)?), Column(header.revision)];
+        change.execute(keys).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// What was accepted once stays accepted then: publishing again after a loss of the broker changes nothing.
+fn note_published(connection: &Connection, published: &Published) -> rusqlite::Result<()> {
+    let mut insert = connection
+        .prepare_cached("INSERT OR IGNORE INTO published (revision, sequence, at) VALUES (?1, ?2, ?3)")?;
+    for (revision, sequence, at) in &published.published {
+        insert.execute(params![Column(*revision), Column(*sequence), Column(*at)])?;
+    }
+    Ok(())
+}
+
+/// The row number of a resource that is or was.
+pub(super) fn rid(connection: &Connection, id: ResourceId) -> rusqlite::Result<Option<Revision>> {
+    query::one(connection, "SELECT rid FROM resources WHERE id = ?1", [Column(id)], |row| read(row, 0))
+}

@@ -1,0 +1,220 @@
+//! The composition root: builds the house from its configuration, and shuts it down in order.
+//!
+//! Shutting down: not ready, stop accepting, finish what runs, stop followers and outbox, exit. Only this file
+//! knows which log backend, which clock and which source of ids run.
+
+use std::fs;
+use std::io::{Seek as _, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use fs4::fs_std::FileExt as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+
+use crate::clock::{Clock, IdSource, RandomIds, SystemClock};
+use crate::config::Config;
+use crate::directories::Directories;
+use crate::directory::{Shared, make_private_folder};
+use crate::http::{self, House};
+use crate::index::Index;
+use crate::outbox::Outbox;
+use crate::sealing::MasterKey;
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+
+/// How long tasks may take to stop after the last request was answered.
+const TASKS_PATIENCE: Duration = Duration::from_secs(4);
+
+/// The lock of a data folder: held by the process that serves it, its text is the URL it listens on.
+#[derive(Debug)]
+pub struct DataLock {
+    file: fs::File,
+}
+
+impl DataLock {
+    /// Takes the lock; fails if another process holds it.
+    pub fn take(data: &Path) -> anyhow::Result<Self> {
+        make_private_folder(data)
+            .with_context(|| format!("data folder {} cannot be made", data.display()))?;
+        let path = data.join("lock");
+        let file = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        if !file.try_lock_exclusive().with_context(|| format!("{} cannot be locked", path.display()))? {
+            bail!(
+                "data folder {} is in use by another process; one process serves one folder",
+                data.display()
+            );
+        }
+        Ok(Self { file })
+    }
+
+    /// Writes where the service listens, and the certificate that it shows.
+    fn tell(&mut self, url: &str, certificate: Option<&Path>) -> std::io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        match certificate {
+            Some(path) => write!(self.file, "{url}\n{}\n", path.canonicalize()?.display())?,
+            None => writeln!(self.file, "{url}")?,
+        }
+        self.file.sync_all()
+    }
+}
+
+/// What the house takes from the operating system, so that tests can put their own in its place.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids.
+    pub ids: Arc<dyn IdSource>,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), ids: Arc::new(RandomIds::default()) }
+    }
+}
+
+/// Opens the tenants of a data folder.
+pub async fn open_directories(
+    data: &Path,
+    master_key_file: Option<&Path>,
+    tasks: Arc<Tasks>,
+    sources: Sources,
+) -> anyhow::Result<Arc<Directories>> {
+    let keys = data.join("keys");
+    make_private_folder(&keys).with_context(|| format!("{} cannot be made", keys.display()))?;
+    let master = match master_key_file {
+        Some(path) => MasterKey::load(path),
+        None => MasterKey::load_or_create(&keys.join("master.key")),
+    }
+    .context("master key")?;
+    let shared = Arc::new(Shared {
+        clock: sources.clock,
+        ids: sources.ids,
+        master,
+        index: Index::default(),
+        tasks,
+        writers: Semaphore::new(writer_threads()),
+        metrics: Arc::new(Metrics::new()),
+    });
+    Ok(Directories::open(shared, data.to_owned()).await?)
+}
+
+/// How many tenants write at the same time: writers mostly wait for the disk.
+fn writer_threads() -> usize {
+    const WRITERS_PER_CORE: usize = 8;
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get) * WRITERS_PER_CORE
+}
+
+/// Serves until SIGTERM or SIGINT, then stops in order.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+        let service = Service::start(config, Sources::default()).await?;
+        let told_to_stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        service.serve(told_to_stop).await
+    })
+}
+
+/// A service that runs.
+pub struct Service {
+    house: Arc<House>,
+    server: actix_web::dev::Server,
+    tasks: Arc<Tasks>,
+    url: String,
+    /// Held as long as the folder is served.
+    _lock: DataLock,
+}
+
+impl Service {
+    /// Takes the data folder, opens every tenant, starts the outbox and listens. The server answers while
+    /// somebody awaits it or [`Service::serve`].
+    pub async fn start(mut config: Config, sources: Sources) -> anyhow::Result<Self> {
+        let mut lock = DataLock::take(&config.data)?;
+        let tls = config.tls().map(|(cert, key)| tls_config(cert, key)).transpose()?;
+        let tasks = Arc::new(Tasks::new(tokio::runtime::Handle::current()));
+        let master_key_file = config.master_key_file.as_deref();
+        let directories =
+            open_directories(&config.data, master_key_file, Arc::clone(&tasks), sources).await?;
+        let metrics = Arc::clone(&directories.shared().metrics);
+        let outbox = config.nats.as_ref().map(|servers| {
+            let (outbox, handle) = Outbox::new(servers, &config.outbox, Arc::clone(&directories));
+            tasks.spawn(outbox.run(tasks.stopping()));
+            handle
+        });
+        let listener = TcpListener::bind(config.listen)
+            .with_context(|| format!("cannot listen on {}", config.listen))?;
+        config.listen = listener.local_addr().context("address of the listener")?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", config.listen);
+        let certificate = config.tls().map(|(cert, _)| cert.to_owned());
+        let house = Arc::new(House { directories, config, outbox, metrics, ready: AtomicBool::new(true) });
+        let server = http::server(Arc::clone(&house), listener, tls).context("HTTP server")?;
+        lock.tell(&url, certificate.as_deref()).context("lock file")?;
+        tracing::info!(url, "muster listens on {url}");
+        Ok(Self { house, server, tasks, url, _lock: lock })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What handlers work with.
+    pub fn house(&self) -> &Arc<House> {
+        &self.house
+    }
+
+    /// Serves until `stop` completes, then stops in order.
+    pub async fn serve(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        tokio::select! {
+            ended = &mut self.server => ended.context("HTTP server")?,
+            () = stop => {}
+        }
+        self.stop().await
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        self.house.ready.store(false, Ordering::Release);
+        tracing::info!("muster stops: no new connections, running requests are finished");
+        let handle = self.server.handle();
+        let (ended, ()) = tokio::join!(self.server, handle.stop(true));
+        ended.context("HTTP server")?;
+        self.tasks.shut_down(TASKS_PATIENCE).await;
+        tracing::info!("muster has stopped");
+        Ok(())
+    }
+}
+
+fn tls_config(cert: &Path, key: &Path) -> anyhow::Result<rustls::ServerConfig> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let chain = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("certificate {} cannot be read", cert.display()))?;
+    let key =
+        PrivateKeyDer::from_pem_file(key).with_context(|| format!("key {} cannot be read", key.display()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .context("certificate and key do not fit")
+}

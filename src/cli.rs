@@ -1,0 +1,181 @@
+//! The command line: what can be typed, and which file answers it.
+//!
+//! `serve` runs the service. Every other command asks a running service over its admin and audit interface, or
+//! reads a folder whose service is stopped; none of them opens a log or a view to change it. Errors go to stderr
+//! as `error: …` and, where there is a remedy, `hint: …` with the exact command.
+
+mod access;
+mod api;
+mod call;
+mod client;
+mod events;
+pub mod exit;
+mod group;
+mod operator;
+mod outbox;
+mod projections;
+mod session;
+mod table;
+mod tenant;
+mod timeline;
+mod token;
+mod user;
+mod words;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::flags::{self, Flags};
+use api::Target;
+use exit::Failure;
+use session::{Output, Session};
+
+/// An event-sourced SCIM 2.0 provisioning engine.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version, propagate_version = true)]
+struct Cli {
+    /// Data folder: of the service to run, or of the one to ask.
+    #[arg(long, global = true, value_name = "DIR", env = "MUSTER_DATA")]
+    data: Option<PathBuf>,
+    /// Service to ask instead of that of a data folder, with the token in `MUSTER_TOKEN`.
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+    /// File with the master key [default: in the data folder].
+    #[arg(long, global = true, value_name = "FILE", env = "MUSTER_MASTER_KEY_FILE")]
+    master_key_file: Option<PathBuf>,
+    /// Form of the answer.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the service.
+    Serve(Box<Flags>),
+    /// Creates, shows and closes tenants.
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    /// Connections of identity providers.
+    #[command(subcommand)]
+    Client(client::Command),
+    /// Tokens of clients and auditors.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// People who run this service.
+    #[command(subcommand)]
+    Operator(operator::Command),
+    /// Groups made by hand.
+    #[command(subcommand)]
+    Group(group::Command),
+    /// First sign-ins of invited users.
+    #[command(subcommand)]
+    User(user::Command),
+    /// What was recorded.
+    #[command(subcommand)]
+    Events(events::Command),
+    /// What happened to a person: by whom, when, from what to what.
+    Timeline(timeline::Command),
+    /// Who was active at an instant.
+    Access(access::Command),
+    /// The views that are built from the log.
+    #[command(subcommand)]
+    Projections(projections::Command),
+    /// Publishing to NATS.
+    #[command(subcommand)]
+    Outbox(outbox::Command),
+}
+
+/// Runs the command that the arguments name and says how it went.
+pub fn run<I, T>(arguments: I) -> ExitCode
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(message) => {
+            // Help and the release go to stdout and are no failure; clap knows. If nobody listens any more,
+            // there is nobody left to tell.
+            let _unheard = message.print();
+            return ExitCode::from(if message.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    match answer(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            if !failure.is_silent() {
+                let _unheard = writeln!(std::io::stderr(), "{failure}");
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn answer(cli: Cli) -> Result<u8, Failure> {
+    let target =
+        Target { data: cli.data, url: cli.url, token: flags::token(), master_key_file: cli.master_key_file };
+    let command = match cli.command {
+        Command::Serve(flags) => return serve(*flags, target),
+        other => other,
+    };
+    let mut session = Session::new(target, cli.output, Box::new(std::io::stdout().lock()));
+    match command {
+        Command::Serve(_) => unreachable!("serve was answered above"),
+        Command::Tenant(command) => session.perform(&command.call()),
+        Command::Client(command) => session.perform(&command.call()),
+        Command::Token(command) => session.perform(&command.call()),
+        Command::Operator(command) => session.perform(&command.call()),
+        Command::Group(command) => session.perform(&command.call()),
+        Command::User(command) => command.run(&mut session),
+        Command::Events(command) => command.run(&mut session),
+        Command::Timeline(command) => session.perform(&command.call()),
+        Command::Access(command) => session.perform(&command.call()),
+        Command::Projections(command) => command.run(&mut session),
+        Command::Outbox(command) => session.perform(&command.call()),
+    }
+}
+
+fn serve(flags: Flags, target: Target) -> Result<u8, Failure> {
+    if target.url.is_some() {
+        return Err(Failure::usage("serve runs a service here, it cannot be given --url"));
+    }
+    let config = flags
+        .resolve(target.data, target.master_key_file)
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    crate::telemetry::init(&config.log).map_err(|error| Failure::usage(error.to_string()))?;
+    crate::app::run(config).map_err(|error| Failure::new(exit::FAILURE, format!("{error:#}")))?;
+    Ok(exit::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_flag_explains_itself() {
+        fn check(command: &clap::Command, path: &str) {
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{path} --{} has no help", argument.get_id());
+            }
+            for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+                let path = format!("{path} {}", inner.get_name());
+                assert!(inner.get_about().is_some(), "{path} has no help");
+                check(inner, &path);
+            }
+        }
+        check(&Cli::command(), "muster");
+    }
+}

@@ -1,0 +1,222 @@
+//! `muster tenant …`: creates, shows, changes and closes tenants.
+
+use std::str::FromStr;
+
+use clap::Subcommand;
+use serde_json::{Map, Value, json};
+
+use super::call::{Call, Verb, View, admin, object, path};
+use super::client::{self, KINDS};
+use super::table::Table;
+use super::token;
+use super::words;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Creates a tenant with a client `default` and its token.
+    Create {
+        /// Name of the tenant: lower-case letters, digits and hyphens.
+        id: String,
+        /// Host name that its requests must name.
+        #[arg(long, value_name = "NAME")]
+        host: Option<String>,
+        /// Where its SCIM endpoints stand [default: /<ID>/scim/v2].
+        #[arg(long, value_name = "PATH")]
+        base_path: Option<String>,
+        /// Identity provider behind the client `default`.
+        #[arg(long, value_parser = KINDS)]
+        kind: Option<String>,
+        /// A setting; may be given several times.
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<Setting>,
+    },
+    /// Lists all tenants.
+    List,
+    /// Shows a tenant with its settings, clients and tokens.
+    Show {
+        /// Name of the tenant.
+        id: String,
+    },
+    /// Changes settings of a tenant.
+    Update {
+        /// Name of the tenant.
+        id: String,
+        /// A setting; `null` gives it its default. May be given several times.
+        #[arg(long, value_name = "KEY=VALUE", required = true)]
+        set: Vec<Setting>,
+    },
+    /// Closes a tenant for ever: its tokens end, its history stays.
+    Close {
+        /// Name of the tenant.
+        id: String,
+    },
+    /// Accepts that the clock stands before the tenant's last event, and records it.
+    AcceptClock {
+        /// Name of the tenant.
+        id: String,
+    },
+}
+
+impl Command {
+    pub(super) fn call(&self) -> Call {
+        match self {
+            Self::Create { id, host, base_path, kind, set } => {
+                let body = object([
+                    ("tenant", Some(json!(id))),
+                    ("host", host.as_ref().map(|host| json!(host))),
+                    ("base_path", base_path.as_ref().map(|path| json!(path))),
+                    ("kind", kind.as_ref().map(|kind| json!(kind))),
+                    ("settings", (!set.is_empty()).then(|| settings(set))),
+                ]);
+                Call::new(Verb::Post, path(&["admin", "v1", "tenants"]), View::Text(created)).with(body)
+            }
+            Self::List => Call::new(Verb::Get, path(&["admin", "v1", "tenants"]), View::Rows(list)),
+            Self::Show { id } => Call::new(Verb::Get, admin(id, &[]), View::Text(shown)),
+            Self::Update { id, set } => Call::new(Verb::Patch, admin(id, &[]), View::Text(shown))
+                .with(json!({ "settings": settings(set) })),
+            Self::Close { id } => Call::new(Verb::Delete, admin(id, &[]), View::Text(closed)),
+            Self::AcceptClock { id } => {
+                Call::new(Verb::Post, admin(id, &["accept-clock"]), View::Text(clock_accepted))
+            }
+        }
+    }
+}
+
+/// `KEY=VALUE`: true, false, null, numbers and quoted text as JSON has them, everything else as text.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Setting {
+    key: String,
+    value: Value,
+}
+
+impl FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE, such as initial=invited")?;
+        let value = match serde_json::from_str(value) {
+            Ok(Value::Object(_) | Value::Array(_)) | Err(_) => json!(value),
+            Ok(scalar) => scalar,
+        };
+        Ok(Self { key: key.to_owned(), value })
+    }
+}
+
+fn settings(set: &[Setting]) -> Value {
+    Value::Object(
+        set.iter().map(|Setting { key, value }| (key.clone(), value.clone())).collect::<Map<_, _>>(),
+    )
+}
+
+fn created(answer: &Value) -> String {
+    let fields =
+        [("tenant", &answer["tenant"]), ("base URL", &answer["base_url"]), ("token", &answer["token"])];
+    words::fields(&fields) + token::SHOWN_ONCE
+}
+
+fn list(answer: &Value) -> Table {
+    Table::of(&answer["tenants"], &["tenant", "base_url", "state", "reason", "revision", "stream"])
+}
+
+fn shown(answer: &Value) -> String {
+    let names = ["tenant", "stream", "base_url", "state", "reason", "revision"];
+    let facts = words::fields(&names.map(|name| (name, &answer[name])));
+    let settings = answer["settings"].as_object().into_iter().flatten();
+    let settings: Vec<_> = settings.map(|(name, value)| (name.as_str(), value)).collect();
+    let settings = words::fields(&settings);
+    let clients = client::list(answer).to_text();
+    let tokens = token::list(answer).to_text();
+    format!("{facts}\nSettings\n{settings}\nClients\n{clients}\nTokens\n{tokens}")
+}
+
+fn closed(answer: &Value) -> String {
+    format!("{} is closed\n", words::value(&answer["tenant"]))
+}
+
+fn clock_accepted(answer: &Value) -> String {
+    format!(
+        "{} accepts the clock as of revision {}\n",
+        words::value(&answer["tenant"]),
+        words::value(&answer["revision"])
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_scalars_or_text() {
+        for (text, value) in [
+            ("initial=invited", json!("invited")),
+            ("host=null", json!(null)),
+            ("a=true", json!(true)),
+            ("a=12", json!(12)),
+            ("a=\"12\"", json!("12")),
+            ("a={}", json!("{}")),
+            ("a=b=c", json!("b=c")),
+            ("a=", json!("")),
+        ] {
+            assert_eq!(text.parse::<Setting>().unwrap().value, value, "{text}");
+        }
+        assert!("initial".parse::<Setting>().is_err());
+    }
+
+    #[test]
+    fn creating_sends_what_was_given_only() {
+        let command = Command::Create {
+            id: "acme".into(),
+            host: None,
+            base_path: Some("/scim".into()),
+            kind: Some("okta".into()),
+            set: vec!["initial=invited".parse().unwrap()],
+        };
+        let call = command.call();
+        assert_eq!((call.verb, call.path.as_str()), (Verb::Post, "/admin/v1/tenants"));
+        let body = json!({
+            "tenant": "acme", "base_path": "/scim", "kind": "okta", "settings": { "initial": "invited" }
+        });
+        assert_eq!(call.body, Some(body));
+    }
+
+    #[test]
+    fn a_new_tenant_is_shown_with_its_token() {
+        let answer = json!({ "tenant": "acme", "base_url": "http://h/acme/scim/v2", "token": "mst_x" });
+        insta::assert_snapshot!(created(&answer), @r"
+        tenant    acme
+        base URL  http://h/acme/scim/v2
+        token     mst_x
+        The token is shown this once: store it now.
+        ");
+    }
+
+    #[test]
+    fn a_tenant_is_shown_whole() {
+        let answer = json!({
+            "tenant": "acme", "stream": "0190", "base_url": "http://h/acme/scim/v2", "state": "open",
+            "reason": null, "revision": 12, "settings": { "initial": "active", "host": null },
+            "clients": [{ "id": "c1", "name": "default", "kind": "entra", "domain": "c1", "enabled": true,
+                "created_at": "2026-11-22T09:00:00.000000Z" }],
+            "tokens": [],
+        });
+        insta::assert_snapshot!(shown(&answer), @r"
+        tenant    acme
+        stream    0190
+        base_url  http://h/acme/scim/v2
+        state     open
+        reason    -
+        revision  12
+
+        Settings
+        host     -
+        initial  active
+
+        Clients
+        NAME     KIND   ENABLED  CREATED AT                   DOMAIN  ID
+        default  entra  true     2026-11-22T09:00:00.000000Z  c1      c1
+
+        Tokens
+        nothing
+        ");
+    }
+}

@@ -1,0 +1,325 @@
+//! One typed configuration: the file's values, overridden by the environment, overridden by flags.
+//!
+//! Every limit of the service has its name, its unit (last in the name) and its default here, and nowhere else
+//! a second time. Keys that nobody knows are refused with a suggestion, because a typing error must not become
+//! a silent default. Reading the file is [`file`]'s, flags and environment are [`flags`]'.
+
+pub mod file;
+pub mod flags;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// Everything that `muster serve` can be told. The field names are the keys of the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// The data folder. Never empty once a configuration is resolved.
+    pub data: PathBuf,
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The NATS servers, separated by commas; without them the outbox waits.
+    pub nats: Option<String>,
+    /// The address by which clients reach the service, if it is not the one it listens on.
+    pub public_url: Option<PublicUrl>,
+    /// PEM file of the certificate chain. Given if and only if `tls_key` is.
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of the private key.
+    pub tls_key: Option<PathBuf>,
+    /// Networks whose `Forwarded` headers count.
+    #[serde(with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// The file with the master key; by default it is kept in the data folder.
+    pub master_key_file: Option<PathBuf>,
+    /// What is logged, and how.
+    pub log: Log,
+    /// How events reach NATS.
+    pub outbox: Outbox,
+    /// How much is too much.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::new(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            nats: None,
+            public_url: None,
+            tls_cert: None,
+            tls_key: None,
+            trusted_proxies: Vec::new(),
+            master_key_file: None,
+            log: Log::default(),
+            outbox: Outbox::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Certificate and key, if TLS is on.
+    pub fn tls(&self) -> Option<(&Path, &Path)> {
+        self.tls_cert.as_deref().zip(self.tls_key.as_deref())
+    }
+
+    /// Checks what no single key can say about itself.
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.data.as_os_str().is_empty() {
+            return Err(ConfigError::NoData);
+        }
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(_), None) => return Err(ConfigError::HalfTls { given: "tls_cert", missing: "tls_key" }),
+            (None, Some(_)) => return Err(ConfigError::HalfTls { given: "tls_key", missing: "tls_cert" }),
+            _ => {}
+        }
+        for address in self.nats.iter().flat_map(|list| list.split(',')) {
+            if let Err(error) = address.parse::<async_nats::ServerAddr>() {
+                return Err(ConfigError::Value { key: "nats".into(), reason: error.to_string() });
+            }
+        }
+        self.limits.check()
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Log {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// Levels by target, such as `info` or `info,muster::outbox=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::default(), level: "info".into() }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line, for machines.
+    #[default]
+    Json,
+    /// Text, for people.
+    Text,
+}
+
+/// How events reach NATS.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Outbox {
+    /// Replicas of the streams that Muster creates: 1, 3 or 5.
+    pub replicas: usize,
+    /// A NATS credentials file (`.creds`).
+    pub credentials_file: Option<PathBuf>,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { replicas: 1, credentials_file: None }
+    }
+}
+
+/// How much is too much. Zero is refused everywhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// The body of a request about a user.
+    pub user_body_bytes_max: usize,
+    /// The body of a request about a group, whose members may be many.
+    pub group_body_bytes_max: usize,
+    /// Resources on a page of a list, where the client does not say.
+    pub page_resources_default: usize,
+    /// Resources on a page of a list, whatever the client says.
+    pub page_resources_max: usize,
+    /// Events in an answer of the audit interface, where the caller does not say.
+    pub page_events_default: usize,
+    /// Events in an answer of the audit interface, whatever the caller says.
+    pub page_events_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            user_body_bytes_max: 1024 * 1024,
+            group_body_bytes_max: 16 * 1024 * 1024,
+            page_resources_default: 100,
+            page_resources_max: 1_000,
+            page_events_default: 1_000,
+            page_events_max: 10_000,
+        }
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), ConfigError> {
+        let named = serde_json::to_value(self).expect("a struct of numbers is a JSON object");
+        let zero = named.as_object().into_iter().flatten().find(|(_, limit)| limit.as_u64() == Some(0));
+        if let Some((name, _)) = zero {
+            return Err(ConfigError::Value {
+                key: format!("limits.{name}"),
+                reason: "must be at least 1".into(),
+            });
+        }
+        for (key, default, max) in [
+            ("limits.page_resources_default", self.page_resources_default, self.page_resources_max),
+            ("limits.page_events_default", self.page_events_default, self.page_events_max),
+        ] {
+            if default > max {
+                let reason = format!("must not be above the maximum, which is {max}");
+                return Err(ConfigError::Value { key: key.into(), reason });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An address by which clients reach the service: `http` or `https`, without a trailing slash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PublicUrl(String);
+
+impl PublicUrl {
+    /// The address as text; a path can be appended to it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("expected a URL such as https://scim.example.com, not `{text}`");
+        let uri: actix_web::http::Uri = text.parse().map_err(|_| expected())?;
+        let authority = uri.authority().ok_or_else(expected)?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || authority.as_str().contains('@') {
+            return Err(expected());
+        }
+        if text.contains(['?', '#']) {
+            return Err(format!("the URL must end before a query or fragment: `{text}`"));
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+impl TryFrom<String> for PublicUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<PublicUrl> for String {
+    fn from(url: PublicUrl) -> Self {
+        url.0
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a configuration cannot be used. Texts are fragments that read after `error:`.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("the configuration file is not TOML: {reason} (line {line})")]
+    Syntax {
+        /// What the parser said.
+        reason: String,
+        /// Where it stopped.
+        line: usize,
+    },
+    /// A key that nobody knows.
+    #[error("unknown key `{key}` in the configuration file{}", suggest(suggestion.as_deref()))]
+    UnknownKey {
+        /// The key with its path.
+        key: String,
+        /// The known key that resembles it most, with its path.
+        suggestion: Option<String>,
+    },
+    /// A key whose value is of the wrong type, out of range or malformed.
+    #[error("`{key}`: {reason}")]
+    Value {
+        /// The key with its path.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// One half of TLS.
+    #[error("`{given}` is given without `{missing}`")]
+    HalfTls {
+        /// The key that is there.
+        given: &'static str,
+        /// The key that is not.
+        missing: &'static str,
+    },
+    /// Nobody said where the data are.
+    #[error("no data folder is named: give --data, MUSTER_DATA or `data` in the configuration file")]
+    NoData,
+}
+
+fn suggest(suggestion: Option<&str>) -> String {
+    suggestion.map(|key| format!(": did you mean `{key}`?")).unwrap_or_default()
+}
+
+/// A network, or a single address as the network that holds only it.
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| format!("expected a network such as 10.0.0.0/8 or an address, not `{text}`"))
+}
+
+/// Networks as the texts that stand in the file.
+mod networks {
+    use ipnet::IpNet;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(networks: &[IpNet], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(networks.iter().map(ToString::to_string))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| super::network(text).map_err(D::Error::custom)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_http_without_query_and_loses_its_trailing_slash() {
+        let parse = |text: &str| text.parse::<PublicUrl>().map(|url| url.to_string()).ok();
+        assert_eq!(parse("https://scim.example.com/").as_deref(), Some("https://scim.example.com"));
+        assert_eq!(parse("http://h:8080/muster//").as_deref(), Some("http://h:8080/muster"));
+        for refused in
+            ["", "scim.example.com", "ftp://h", "https://", "https://h?a=b", "https://h#x", "https://u@h"]
+        {
+            assert_eq!(parse(refused), None, "{refused}");
+        }
+    }
+}

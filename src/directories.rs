@@ -1,0 +1,191 @@
+//! Which tenants there are: the registry in `system/`, and the open directories.
+//!
+//! The registry is a directory like the others. A tenant is made folder first, registered last: a folder that
+//! the registry does not know is finished or removed at start.
+
+mod open;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use provisioning::command::{Command, NewClient, NewToken, Origin};
+use provisioning::event::TokenIssued;
+use provisioning::tenancy::{ClientKind, ProfileStamp, Role, Settings};
+use provisioning::{ClientId, Rejection, StreamId, TokenId};
+use scim::Object;
+use tokio::sync::watch;
+
+use crate::directory::{Directory, Shared, WriteError};
+use crate::outbox::JETSTREAM_STREAMS;
+use crate::token::NewSecret;
+pub use open::HouseError;
+
+/// Every open tenant, and the registry.
+pub struct Directories {
+    shared: Arc<Shared>,
+    data: PathBuf,
+    system: Arc<Directory>,
+    tenants: RwLock<BTreeMap<String, Arc<Directory>>>,
+    /// Registered tenants that could not be opened, with the reason.
+    closed: RwLock<BTreeMap<String, String>>,
+    changes: watch::Sender<u64>,
+}
+
+/// What `tenant create` asks for.
+#[derive(Debug, Clone)]
+pub struct NewTenant {
+    /// The tenant's name.
+    pub tenant: String,
+    /// Resolved settings as an object; `tenant` and `base_path` are filled in.
+    pub settings: Object,
+    /// The profile that they came from.
+    pub profile: Option<ProfileStamp>,
+    /// The kind of the client `default`.
+    pub kind: ClientKind,
+}
+
+impl Directories {
+    /// The registry.
+    pub fn system(&self) -> &Arc<Directory> {
+        &self.system
+    }
+
+    /// What all directories share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// All open tenants, without the registry, by name.
+    pub fn tenants(&self) -> Vec<Arc<Directory>> {
+        self.tenants.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// The open tenant of that name.
+    pub fn tenant(&self, name: &str) -> Option<Arc<Directory>> {
+        self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Registered tenants that could not be opened, with the reason.
+    pub fn closed(&self) -> BTreeMap<String, String> {
+        self.closed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes whenever a tenant is opened or closed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Makes a tenant with its client `default` and that client's token, and opens it. The token is returned
+    /// this once.
+    pub async fn create(
+        self: &Arc<Self>,
+        new: NewTenant,
+        origin: Origin,
+    ) -> Result<(Arc<Directory>, NewSecret), WriteError> {
+        let mut settings = new.settings;
+        settings.insert("tenant".into(), new.tenant.clone().into());
+        let base_path =
+            settings.entry("base_path").or_insert_with(|| format!("/{}/scim/v2", new.tenant).into());
+        if let Some(text) = base_path.as_str().filter(|text| text.len() > 1) {
+            *base_path = text.trim_end_matches('/').into();
+        }
+        Settings::default().updated(&settings)?.check()?;
+        let folder = self.folder_of(&new.tenant);
+        if folder.exists() {
+            return Err(tenant_exists(&new.tenant).into());
+        }
+        let ids = &self.shared.ids;
+        let stream = StreamId(ids.next());
+        let (client, token) = (ClientId(ids.next()), TokenId(ids.next()));
+        let secret = NewSecret::generate().map_err(|error| WriteError::Unavailable {
+            code: "randomness_unavailable",
+            detail: error.to_string(),
+        })?;
+        let directory = self.open_tenant(&new.tenant, stream, folder.clone()).await?;
+        let began = directory.operations().begin_outbox(&JETSTREAM_STREAMS);
+        began.map_err(|error| unavailable("operations_unavailable", &error))?;
+        let first = Command::CreateTenant {
+            settings,
+            profile: new.profile,
+            client: NewClient {
+                id: client,
+                name: "default".into(),
+                kind: new.kind,
+                domain: client.to_string(),
+            },
+            token: NewToken {
+                id: token,
+                issued: TokenIssued {
+                    client: Some(client),
+                    label: secret.label(),
+                    role: Role::Client,
+                    expires_at: None,
+                    sha256: secret.sha256(),
+                },
+            },
+        };
+        directory.submit(first, origin.clone()).await?;
+        let register = Command::RegisterTenant { tenant: new.tenant.clone(), stream };
+        self.system.submit(register, origin).await?;
+        self.admit(directory.clone());
+        Ok((directory, secret))
+    }
+
+    /// Closes a tenant: it answers nothing any more; its folder stays as evidence.
+    pub async fn close(&self, tenant: &str, origin: Origin) -> Result<(), WriteError> {
+        let directory = self.tenant(tenant).ok_or_else(|| tenant_not_found(tenant))?;
+        self.system.submit(Command::CloseTenant(directory.stream()), origin).await?;
+        self.tenants.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        self.shared.index.remove(tenant);
+        directory.halt("the tenant was closed".into());
+        self.changes.send_modify(|change| *change += 1);
+        Ok(())
+    }
+
+    fn folder_of(&self, tenant: &str) -> PathBuf {
+        self.data.join("tenants").join(tenant)
+    }
+
+    async fn open_tenant(
+        &self,
+        tenant: &str,
+        stream: StreamId,
+        folder: PathBuf,
+    ) -> Result<Arc<Directory>, WriteError> {
+        let (shared, name) = (Arc::clone(&self.shared), tenant.to_owned());
+        let opened = self.shared.tasks.block(move || Directory::open(&shared, &name, stream, folder)).await;
+        opened.map_err(|error| unavailable("tenant_unavailable", &error))
+    }
+
+    /// Makes an open tenant reachable.
+    fn admit(&self, directory: Arc<Directory>) {
+        self.shared.index.put(directory.tenant(), &directory.tenancy());
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        tenants.insert(directory.tenant().to_owned(), directory);
+        drop(tenants);
+        self.changes.send_modify(|change| *change += 1);
+    }
+}
+
+fn unavailable(code: &'static str, error: &dyn std::error::Error) -> WriteError {
+    tracing::error!(error = %error, error.code = code, "tenant could not be made: {error}");
+    WriteError::Unavailable { code, detail: error.to_string() }
+}
+
+fn tenant_exists(tenant: &str) -> Rejection {
+    Rejection::Conflict {
+        code: "tenant_exists",
+        detail: format!("a tenant `{tenant}` exists or existed; a tenant's name is never used again"),
+    }
+}
+
+/// There is no open tenant of that name.
+pub fn tenant_not_found(tenant: &str) -> Rejection {
+    Rejection::NotFound(format!("there is no open tenant `{tenant}`"))
+}

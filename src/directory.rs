@@ -1,0 +1,241 @@
+//! One tenant: its log, its keys, its views and its single writer.
+//!
+//! Everything that happens to a tenant goes through here. Commands queue for the writer; readers borrow
+//! connections of the views; followers (history, the outbox) wait for the committed position and read the log
+//! up to it, never beyond. A directory that met a gap, a wrong hash or an unknown event type is halted: it
+//! answers nothing from then on, and says why.
+
+mod batches;
+pub mod catch_up;
+pub mod decode;
+mod follower;
+mod open;
+mod readers;
+pub mod rebuild;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use projections::ViewError;
+use projections::current::CurrentReader;
+use projections::history::{HistoryReader, HistoryWriter};
+use provisioning::command::{Command, Origin};
+use provisioning::tenancy::Tenancy;
+use provisioning::{Recorded, Rejection, Resource, Revision, StreamId};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::event_log::{EventLog, ReadError, StoredEvent};
+use crate::operations::Operations;
+use crate::sealing::KeyStore;
+use crate::tasks::Tasks;
+pub use open::{OpenError, Shared, make_private_folder};
+use readers::Readers;
+use writer::{Job, Writer};
+
+/// How long a read waits for a view that is behind before it is answered 503.
+const READ_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// What a write came to.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The resource after it, if it was about one that still exists.
+    pub resource: Option<Resource>,
+    /// Whether the resource is new (or came back).
+    pub created: bool,
+    /// The revisions that were recorded; empty if nothing changed.
+    pub revisions: std::ops::Range<u64>,
+    /// Names of what was tolerated.
+    pub notes: Vec<&'static str>,
+}
+
+/// Why a write was not carried out. Nothing is recorded, unless it says otherwise.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WriteError {
+    /// The command was refused.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The tenant cannot take writes now: 503 with `Retry-After`.
+    #[error("{detail}")]
+    Unavailable {
+        /// Stable code.
+        code: &'static str,
+        /// One sentence.
+        detail: String,
+    },
+}
+
+/// A tenant as the rest of the house sees it.
+pub struct Directory {
+    tenant: String,
+    stream: StreamId,
+    folder: PathBuf,
+    log: Arc<dyn EventLog>,
+    keys: Arc<KeyStore>,
+    operations: Arc<Operations>,
+    tasks: Arc<Tasks>,
+    commands: mpsc::Sender<Job>,
+    /// Locked for a batch, a catch-up or a swap; never across an await. `None` after a swap that failed half-way:
+    /// the tenant is halted then.
+    writer: Mutex<Option<Writer>>,
+    /// Likewise.
+    history_writer: Mutex<Option<HistoryWriter>>,
+    current_readers: Readers<CurrentReader>,
+    history_readers: Readers<HistoryReader>,
+    committed: watch::Sender<Revision>,
+    history_position: watch::Sender<Revision>,
+    /// The greatest number of a data key that the log names.
+    greatest_key: AtomicU64,
+    /// The view stands behind the log: reads wait.
+    behind: watch::Sender<bool>,
+    tenancy: RwLock<Arc<Tenancy>>,
+    halted: OnceLock<String>,
+    rebuild: Mutex<rebuild::Progress>,
+}
+
+impl Directory {
+    /// The tenant's name in commands and paths.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// The tenant's stream.
+    pub fn stream(&self) -> StreamId {
+        self.stream
+    }
+
+    /// The tenant's folder.
+    pub fn folder(&self) -> &PathBuf {
+        &self.folder
+    }
+
+    /// Settings, clients and tokens as of the committed view.
+    pub fn tenancy(&self) -> Arc<Tenancy> {
+        Arc::clone(&self.tenancy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Queues a small command and waits for its outcome.
+    pub async fn submit(&self, command: Command, origin: Origin) -> Result<Written, WriteError> {
+        const SMALL_BYTES: usize = 1_024;
+        self.submit_sized(command, origin, SMALL_BYTES).await
+    }
+
+    /// Queues a command whose request had `bytes` bytes, and waits for its outcome.
+    pub async fn submit_sized(
+        &self,
+        command: Command,
+        origin: Origin,
+        bytes: usize,
+    ) -> Result<Written, WriteError> {
+        if self.halted().is_some() {
+            return Err(halted_error());
+        }
+        let (answer, outcome) = oneshot::channel();
+        let stopping = || WriteError::Unavailable {
+            code: "shutting_down",
+            detail: "the service is shutting down; try again".into(),
+        };
+        self.commands.send(Job { command, origin, bytes, answer }).await.map_err(|_| stopping())?;
+        outcome.await.map_err(|_| stopping())?
+    }
+
+    /// The committed position of `current.db`: followers may read the log up to here.
+    pub fn committed(&self) -> watch::Receiver<Revision> {
+        self.committed.subscribe()
+    }
+
+    /// The position of `history.db`.
+    pub fn history_position(&self) -> watch::Receiver<Revision> {
+        self.history_position.subscribe()
+    }
+
+    /// The tenant's log.
+    pub fn log(&self) -> &Arc<dyn EventLog> {
+        &self.log
+    }
+
+    /// The tenant's data keys.
+    pub fn keys(&self) -> &Arc<KeyStore> {
+        &self.keys
+    }
+
+    /// What the tenant's operation has to remember.
+    pub fn operations(&self) -> &Arc<Operations> {
+        &self.operations
+    }
+
+    /// Borrows a connection to `current.db` and calls `read` with it on this (blocking) thread.
+    pub fn with_current<T, E: From<ViewError>>(
+        &self,
+        read: impl FnOnce(&CurrentReader) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.current_readers.with(read)
+    }
+
+    /// Borrows a connection to `history.db` and calls `read` with it on this (blocking) thread.
+    pub fn with_history<T, E: From<ViewError>>(
+        &self,
+        read: impl FnOnce(&HistoryReader) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.history_readers.with(read)
+    }
+
+    /// Waits until `current.db` shows everything that the log holds; `false` if that takes too long.
+    pub async fn caught_up(&self) -> bool {
+        if !*self.behind.borrow() {
+            return true;
+        }
+        let mut behind = self.behind.subscribe();
+        tokio::time::timeout(READ_WAIT_MAX, behind.wait_for(|behind| !behind))
+            .await
+            .is_ok_and(|done| done.is_ok())
+    }
+
+    /// Waits until `history.db` has reached what is committed now; `false` if that takes too long.
+    pub async fn history_caught_up(&self) -> bool {
+        let committed = *self.committed.borrow();
+        let mut position = self.history_position.subscribe();
+        tokio::time::timeout(READ_WAIT_MAX, position.wait_for(|position| *position >= committed))
+            .await
+            .is_ok_and(|done| done.is_ok())
+    }
+
+    /// Why the tenant answers nothing any more, if so.
+    pub fn halted(&self) -> Option<String> {
+        self.halted.get().cloned()
+    }
+
+    /// Stops the tenant: somebody met what must not be passed over. The first reason stays.
+    pub fn halt(&self, reason: String) {
+        tracing::error!(tenant.id = self.tenant, stream = %self.stream, "tenant {} is halted: {reason}", self.tenant);
+        let _first_reason_stays = self.halted.set(reason);
+    }
+
+    /// Stored events behind `after`, up to the committed position and at most `limit`.
+    pub fn stored(&self, after: Revision, limit: usize) -> Result<Vec<StoredEvent>, ReadError> {
+        let committed = *self.committed.borrow();
+        let readable = usize::try_from(committed.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
+        match limit.min(readable) {
+            0 => Ok(Vec::new()),
+            limit => self.log.read(after, limit),
+        }
+    }
+
+    /// Events behind `after` with their payloads opened, up to the committed position and at most `limit`.
+    pub fn recorded(&self, after: Revision, limit: usize) -> Result<Vec<Recorded>, catch_up::CatchUpError> {
+        let stored = self.stored(after, limit)?;
+        Ok(stored.iter().map(|event| decode::recorded(&self.keys, event)).collect::<Result<_, _>>()?)
+    }
+}
+
+/// What a halted tenant answers to everything.
+pub fn halted_error() -> WriteError {
+    WriteError::Unavailable {
+        code: "tenant_halted",
+        detail:
+            "the tenant is halted because its stored data contradict themselves; the operator has to look"
+                .into(),
+    }
+}

@@ -1,0 +1,148 @@
+//! Bringing a view up to the log: at start, after a failure, in a rebuild, and (history) while following.
+
+use projections::ViewError;
+use projections::current::CurrentWriter;
+use projections::history::HistoryWriter;
+use provisioning::{Recorded, Revision};
+
+use super::decode::{self, DecodeError};
+use crate::event_log::{EventLog, ReadError};
+use crate::sealing::KeyStore;
+
+/// How many events one transaction of a catching-up view takes in, at about.
+const EVENTS_PER_COMMIT: usize = 4_096;
+
+/// Why a view could not be brought up to the log.
+#[derive(Debug, thiserror::Error)]
+pub enum CatchUpError {
+    /// The view failed.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The log could not be read, or is corrupt.
+    #[error(transparent)]
+    Log(#[from] ReadError),
+    /// An event could not be opened.
+    #[error(transparent)]
+    Event(#[from] DecodeError),
+    /// The view is ahead of the log, or belongs to another history.
+    #[error("{0}")]
+    LogBehindView(String),
+}
+
+impl CatchUpError {
+    /// Whether trying again cannot help: the tenant has to be halted.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::View(_) => false,
+            Self::Log(ReadError::Unavailable(_)) | Self::Event(DecodeError::Unavailable { .. }) => false,
+            Self::Log(ReadError::Corrupt { .. })
+            | Self::Event(DecodeError::Broken { .. })
+            | Self::LogBehindView(_) => true,
+        }
+    }
+}
+
+/// Checks that the log contains what a view says it has taken in.
+pub fn contained(
+    log: &dyn EventLog,
+    view: &str,
+    position: projections::Position,
+) -> Result<(), CatchUpError> {
+    if position.revision == Revision::ZERO {
+        return Ok(());
+    }
+    let head = log.head()?.revision;
+    if position.revision > head {
+        return Err(CatchUpError::LogBehindView(format!(
+            "log_behind_views: {view} stands at revision {}, the log ends at {head}",
+            position.revision
+        )));
+    }
+    if log.root_at(position.revision)? != position.root {
+        return Err(CatchUpError::LogBehindView(format!(
+            "log_behind_views: {view} was built from another log (the roots at revision {} differ)",
+            position.revision
+        )));
+    }
+    Ok(())
+}
+
+/// The next whole transactions behind `after`, at least one if there is any.
+pub fn transactions(
+    log: &dyn EventLog,
+    keys: &KeyStore,
+    after: Revision,
+    up_to: Revision,
+) -> Result<Vec<Recorded>, CatchUpError> {
+    let mut events: Vec<Recorded> = Vec::new();
+    let mut whole = 0;
+    let mut last = after;
+    while last < up_to && (whole == 0 || events.len() < EVENTS_PER_COMMIT) {
+        let limit = EVENTS_PER_COMMIT.min(usize::try_from(up_to.0 - last.0).unwrap_or(EVENTS_PER_COMMIT));
+        let stored = log.read(last, limit)?;
+        if stored.is_empty() {
+            break;
+        }
+        for event in &stored {
+            let recorded = decode::recorded(keys, event)?;
+            let ends = recorded.header.txn.n == recorded.header.txn.of;
+            last = recorded.header.revision;
+            events.push(recorded);
+            if ends {
+                whole = events.len();
+            }
+        }
+    }
+    events.truncate(whole);
+    Ok(events)
+}
+
+/// Brings `current.db` up to `up_to` and returns where it stands; `progress` is told after each step.
+pub fn current(
+    view: &mut CurrentWriter,
+    log: &dyn EventLog,
+    keys: &KeyStore,
+    up_to: Revision,
+    mut progress: impl FnMut(Revision),
+) -> Result<Revision, CatchUpError> {
+    loop {
+        let position = view.position()?.revision;
+        if position >= up_to {
+            return Ok(position);
+        }
+        let events = transactions(log, keys, position, up_to)?;
+        let Some(last) = events.last().map(|event| event.header.revision) else { return Ok(position) };
+        let root = log.root_at(last)?;
+        view.begin()?;
+        let applied = events
+            .iter()
+            .try_for_each(|event| view.apply(event).map(drop))
+            .and_then(|()| view.set_root(root))
+            .and_then(|()| view.commit());
+        if let Err(error) = applied {
+            view.roll_back();
+            return Err(error.into());
+        }
+        progress(last);
+    }
+}
+
+/// Brings `history.db` up to `up_to` and returns where it stands; `progress` is told after each step.
+pub fn history(
+    view: &mut HistoryWriter,
+    log: &dyn EventLog,
+    keys: &KeyStore,
+    up_to: Revision,
+    mut progress: impl FnMut(Revision),
+) -> Result<Revision, CatchUpError> {
+    loop {
+        let position = view.position()?.revision;
+        if position >= up_to {
+            return Ok(position);
+        }
+        let events = transactions(log, keys, position, up_to)?;
+        let Some(last) = events.last().map(|event| event.header.revision) else { return Ok(position) };
+        view.apply(&events, log.root_at(last)?)?;
+        progress(last);
+    }
+}

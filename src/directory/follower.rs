@@ -1,0 +1,55 @@
+//! The follower that keeps `history.db`: waits for the committed position and takes in what is new.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use provisioning::Revision;
+
+use super::Directory;
+use super::catch_up::{self, CatchUpError};
+
+/// How long to wait after a failure that may pass.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// Follows the log until the house shuts down or the tenant is halted.
+pub(super) async fn run(directory: Arc<Directory>) {
+    let mut committed = directory.committed();
+    let mut stopping = directory.tasks.stopping();
+    while directory.halted().is_none() {
+        let up_to = *committed.borrow_and_update();
+        let worker = Arc::clone(&directory);
+        match directory.tasks.block(move || worker.follow_history(up_to)).await {
+            Ok(()) => {
+                tokio::select! {
+                    moved = committed.changed() => if moved.is_err() { return },
+                    _ = stopping.wait_for(|stop| *stop) => return,
+                }
+            }
+            Err(error) if error.is_final() => {
+                directory.halt(format!("history: {error}"));
+            }
+            Err(error) => {
+                tracing::warn!(
+                    tenant.id = directory.tenant, projection = "history", error = %error,
+                    "history of tenant {} is behind: {error}", directory.tenant
+                );
+                tokio::select! {
+                    () = tokio::time::sleep(RETRY_DELAY) => {}
+                    _ = stopping.wait_for(|stop| *stop) => return,
+                }
+            }
+        }
+    }
+}
+
+impl Directory {
+    /// Brings history up to a revision. Blocks.
+    fn follow_history(&self, up_to: Revision) -> Result<(), CatchUpError> {
+        let mut history = self.history_writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(history) = history.as_mut() else { return Ok(()) };
+        catch_up::history(history, self.log.as_ref(), &self.keys, up_to, |reached| {
+            self.history_position.send_replace(reached);
+        })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,242 @@
+//! Rebuilding the views online, and checking them.
+//!
+//! A rebuild fills new files beside the live ones while everything goes on, catches up the rest under the
+//! writer's lock, and swaps by rename. A check does the same up to one revision and compares every row.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+use projections::ViewError;
+use projections::current::CurrentWriter;
+use projections::history::HistoryWriter;
+use provisioning::Revision;
+use serde::Serialize;
+
+use super::Directory;
+use super::catch_up::{self, CatchUpError};
+use super::open::{remove_view, replace_view};
+use super::writer::Writer;
+
+/// Where a rebuild stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Progress {
+    /// `idle`, `running`, `done` or `failed`.
+    pub state: RebuildState,
+    /// Events taken in so far, over both views.
+    pub events_done: u64,
+    /// Events to take in, over both views.
+    pub events_total: u64,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// The state of a rebuild.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum RebuildState {
+    /// None was asked for since the start.
+    #[default]
+    Idle,
+    /// Under way.
+    Running,
+    /// The views were swapped.
+    Done,
+    /// The live views are as they were.
+    Failed,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckReport {
+    /// Whether every table of both views equals its rebuilt twin.
+    pub equal: bool,
+    /// The revision at which they were compared.
+    pub position: Revision,
+    /// View by view.
+    pub views: Vec<ViewReport>,
+}
+
+/// What a check found in one view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ViewReport {
+    /// `current` or `history`.
+    pub view: &'static str,
+    /// Whether all tables are equal.
+    pub equal: bool,
+    /// Table by table.
+    pub tables: Vec<TableReport>,
+}
+
+/// What a check found in one table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableReport {
+    /// The table.
+    pub table: String,
+    /// Whether every row is the same.
+    pub equal: bool,
+}
+
+impl Directory {
+    /// Where the rebuild stands.
+    pub fn rebuild_progress(&self) -> Progress {
+        self.rebuild.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Starts a rebuild of both views; `false` if one is running.
+    pub fn start_rebuild(self: &Arc<Self>) -> bool {
+        {
+            let mut progress = self.rebuild.lock().unwrap_or_else(PoisonError::into_inner);
+            if progress.state == RebuildState::Running {
+                return false;
+            }
+            *progress = Progress {
+                state: RebuildState::Running,
+                events_total: 2 * self.position().0,
+                ..Progress::default()
+            };
+        }
+        let directory = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let worker = Arc::clone(&directory);
+            let outcome = directory.tasks.block(move || worker.rebuild()).await;
+            let mut progress = directory.rebuild.lock().unwrap_or_else(PoisonError::into_inner);
+            match outcome {
+                Ok(()) => {
+                    progress.state = RebuildState::Done;
+                    progress.events_done = progress.events_total;
+                }
+                Err(error) => {
+                    tracing::error!(tenant.id = directory.tenant, error = %error, "rebuild failed: {error}");
+                    progress.state = RebuildState::Failed;
+                    progress.error = Some(error.to_string());
+                }
+            }
+        });
+        true
+    }
+
+    fn rebuild(&self) -> Result<(), CatchUpError> {
+        let total = self.position();
+        let path = self.beside("current.db", "rebuild");
+        let built = self.build_current(&path, total, |reached| self.rebuilt(reached.0))?;
+        self.swap_current(built, &path)?;
+        let path = self.beside("history.db", "rebuild");
+        let built = self.build_history(&path, total, |reached| self.rebuilt(total.0 + reached.0))?;
+        self.swap_history(built, &path)
+    }
+
+    fn rebuilt(&self, events: u64) {
+        let mut progress = self.rebuild.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.events_done = events.min(progress.events_total);
+    }
+
+    fn beside(&self, view: &str, purpose: &str) -> PathBuf {
+        self.folder.join(format!("{view}.{purpose}"))
+    }
+
+    fn build_current(
+        &self,
+        path: &Path,
+        up_to: Revision,
+        progress: impl FnMut(Revision),
+    ) -> Result<CurrentWriter, CatchUpError> {
+        remove_view(path);
+        let mut view = CurrentWriter::open(path, self.stream)?;
+        catch_up::current(&mut view, self.log.as_ref(), &self.keys, up_to, progress)?;
+        Ok(view)
+    }
+
+    fn build_history(
+        &self,
+        path: &Path,
+        up_to: Revision,
+        progress: impl FnMut(Revision),
+    ) -> Result<HistoryWriter, CatchUpError> {
+        remove_view(path);
+        let mut view = HistoryWriter::open(path, self.stream)?;
+        catch_up::history(&mut view, self.log.as_ref(), &self.keys, up_to, progress)?;
+        Ok(view)
+    }
+
+    fn swap_current(&self, mut rebuilt: CurrentWriter, path: &Path) -> Result<(), CatchUpError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = self.log.head()?.revision;
+        catch_up::current(&mut rebuilt, self.log.as_ref(), &self.keys, head, |_| ())?;
+        drop(rebuilt);
+        let Some(old) = writer.take() else { return Ok(()) };
+        drop(old.view);
+        let live = self.folder.join("current.db");
+        let view = self
+            .current_readers
+            .closed(|| replace_view(&live, path, |path| CurrentWriter::open(path, self.stream)))
+            .inspect_err(|error| self.halt(format!("current.db could not be swapped: {error}")))?;
+        *writer = Some(Writer { view, ..old });
+        Ok(())
+    }
+
+    fn swap_history(&self, mut rebuilt: HistoryWriter, path: &Path) -> Result<(), CatchUpError> {
+        let mut history = self.history_writer.lock().unwrap_or_else(PoisonError::into_inner);
+        catch_up::history(&mut rebuilt, self.log.as_ref(), &self.keys, self.position(), |_| ())?;
+        drop(rebuilt);
+        drop(history.take());
+        let live = self.folder.join("history.db");
+        let view = self
+            .history_readers
+            .closed(|| replace_view(&live, path, |path| HistoryWriter::open(path, self.stream)))
+            .inspect_err(|error| self.halt(format!("history.db could not be swapped: {error}")))?;
+        self.history_position.send_replace(view.position()?.revision);
+        *history = Some(view);
+        Ok(())
+    }
+
+    /// Builds both views aside and compares every table with the live ones. Blocks; writes go on meanwhile.
+    pub fn check_views(&self) -> Result<CheckReport, CatchUpError> {
+        let (position, current) = self.snapshot("current.db", || {
+            self.with_current(|reader| reader.position().map(|position| position.revision))
+        })?;
+        let aside = self.beside("current.db", "check");
+        drop(self.build_current(&aside, position, |_| ())?);
+        let current = compare("current", &current, &aside)?;
+        let (position, history) = self.snapshot("history.db", || {
+            self.with_history(|reader| reader.position().map(|position| position.revision))
+        })?;
+        let aside = self.beside("history.db", "check");
+        drop(self.build_history(&aside, position, |_| ())?);
+        let history = compare("history", &history, &aside)?;
+        Ok(CheckReport { equal: current.equal && history.equal, position, views: vec![current, history] })
+    }
+
+    /// The digests of a live view's tables, and the position that they belong to.
+    fn snapshot(
+        &self,
+        file: &str,
+        position: impl Fn() -> Result<Revision, ViewError>,
+    ) -> Result<(Revision, Tables), CatchUpError> {
+        let path = self.folder.join(file);
+        const TRIES: u32 = 3;
+        for _ in 0..TRIES {
+            let before = position()?;
+            let tables = projections::digest::tables(&path)?;
+            if position()? == before {
+                return Ok((before, tables));
+            }
+        }
+        // The tenant is busy: hold both writers back for as long as it takes to read the view once.
+        let _no_batch = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _no_follower = self.history_writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok((position()?, projections::digest::tables(&path)?))
+    }
+}
+
+type Tables = std::collections::BTreeMap<String, String>;
+
+fn compare(view: &'static str, live: &Tables, aside: &Path) -> Result<ViewReport, CatchUpError> {
+    let rebuilt = projections::digest::tables(aside)?;
+    remove_view(aside);
+    let names: std::collections::BTreeSet<&String> = live.keys().chain(rebuilt.keys()).collect();
+    let tables: Vec<TableReport> = names
+        .into_iter()
+        .map(|table| TableReport { table: table.clone(), equal: live.get(table) == rebuilt.get(table) })
+        .collect();
+    Ok(ViewReport { view, equal: tables.iter().all(|table| table.equal), tables })
+}

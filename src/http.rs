@@ -1,0 +1,92 @@
+//! HTTP: route tables, in whose order requests are looked at, and what every answer carries.
+//!
+//! Admin, audit and health have their routes here; everything else is SCIM, whose base paths belong to the
+//! tenants and are found by [`scim::serve`]. Inner layers know nothing of HTTP; this one knows no SQL.
+
+pub mod admin;
+pub mod audit;
+pub mod auth;
+pub mod context;
+pub mod error;
+pub mod health;
+pub mod scim;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Service as _;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{App, HttpServer, web};
+
+use crate::config::Config;
+use crate::directories::Directories;
+use crate::outbox::OutboxHandle;
+use crate::telemetry::Metrics;
+
+/// How long running requests may take to finish at shutdown, in seconds.
+const SHUTDOWN_SECONDS: u64 = 5;
+/// How long a client may take to send its request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What handlers work with.
+pub struct House {
+    /// The tenants.
+    pub directories: Arc<Directories>,
+    /// The configuration.
+    pub config: Config,
+    /// The outbox, if NATS is configured.
+    pub outbox: Option<OutboxHandle>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// False from the moment a shutdown begins.
+    pub ready: std::sync::atomic::AtomicBool,
+}
+
+/// Binds the listener and makes the server; it serves once awaited.
+pub fn server(
+    house: Arc<House>,
+    listener: std::net::TcpListener,
+    tls: Option<rustls::ServerConfig>,
+) -> std::io::Result<actix_web::dev::Server> {
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let server = HttpServer::new(move || {
+        let counted = Arc::clone(&house);
+        App::new()
+            .app_data(web::Data::from(Arc::clone(&house)))
+            .wrap_fn(move |request, service| {
+                let house = Arc::clone(&counted);
+                context::begin(&request, &house);
+                let began = std::time::Instant::now();
+                let answer = service.call(request);
+                async move {
+                    let mut answer = answer.await?;
+                    let (route, id) = context::route_and_id(answer.request());
+                    let method = answer.request().method().as_str();
+                    house.metrics.request_answered(method, route, answer.status().as_u16(), began.elapsed());
+                    if let Ok(id) = HeaderValue::from_str(&id) {
+                        answer.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
+                    }
+                    Ok(answer)
+                }
+            })
+            .configure(routes)
+    })
+    .workers(workers)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .shutdown_timeout(SHUTDOWN_SECONDS)
+    .disable_signals();
+    let bound = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        None => server.listen(listener)?,
+    };
+    Ok(bound.run())
+}
+
+fn routes(app: &mut web::ServiceConfig) {
+    app.route("/livez", web::get().to(health::live))
+        .route("/readyz", web::get().to(health::ready))
+        .route("/metrics", web::get().to(health::metrics))
+        .service(web::scope("/admin/v1").configure(admin::routes))
+        .service(web::scope("/audit/v1").configure(audit::routes))
+        .default_service(web::to(scim::serve));
+}

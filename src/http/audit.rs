@@ -1,0 +1,30 @@
+//! `/audit/v1/<tenant>/…`: read-only answers for auditors and operators.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::error::Failure;
+use super::{House, admin, auth, context};
+
+pub(super) fn routes(scope: &mut web::ServiceConfig) {
+    scope.route("/{tenant}/{report}", web::get().to(report)).default_service(web::to(admin::no_route));
+}
+
+async fn report(
+    http: HttpRequest,
+    path: web::Path<(String, String)>,
+    house: web::Data<House>,
+) -> Result<HttpResponse, Failure> {
+    context::set_route(&http, "/audit/v1/{tenant}/{report}");
+    let (tenant, report) = path.into_inner();
+    auth::reader(&http, &house, &tenant)?;
+    let waits = matches!(report.as_str(), "timeline" | "access");
+    if waits
+        && let Some(directory) = house.directories.tenant(&tenant)
+        && !directory.history_caught_up().await
+    {
+        return Err(Failure::view_behind());
+    }
+    admin::report(&http, Arc::clone(&house), &["audit", "v1", &tenant, &report]).await
+}

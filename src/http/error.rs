@@ -1,0 +1,188 @@
+//! Every failure to an answer: status, `scimType`, stable code, one sentence. The only place that knows both.
+//!
+//! SCIM answers have the RFC 7644 body with our extension; admin and audit answers have a small JSON body.
+//! Inner layers do not know statuses, because "not found" inside is not always 404 outside.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use projections::ViewError;
+use provisioning::Rejection;
+use scim::{ScimError, ScimType};
+use serde_json::json;
+
+use crate::directory::WriteError;
+use crate::directory::catch_up::CatchUpError;
+use crate::query::QueryEncodingError;
+use crate::reports::ReportError;
+
+/// URN of our part of an error body.
+const ERROR_EXTENSION: &str = "urn:muster:params:scim:api:messages:2.0:Error";
+/// When a client may try again after a 503, in seconds.
+const RETRY_AFTER_SECONDS: &str = "5";
+
+/// A request that is answered with an error.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The RFC's keyword, where it has one.
+    pub scim_type: Option<ScimType>,
+    /// Our stable code: a heading of `docs/errors.md`.
+    pub code: &'static str,
+    /// One sentence for whoever has to mend it.
+    pub detail: String,
+    /// The methods that are allowed, for 405.
+    pub allow: Option<&'static str>,
+}
+
+impl Failure {
+    /// A failure without a `scimType`.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, scim_type: None, code, detail: detail.into(), allow: None }
+    }
+
+    /// 404 for something that is not there.
+    pub fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    /// 405, naming what is allowed.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let detail = format!("this method is not allowed here; allowed: {allow}");
+        Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail) }
+    }
+
+    /// 413, naming the limit.
+    pub fn body_too_large(bytes_max: usize) -> Self {
+        let detail = format!("the body is larger than the {bytes_max} bytes that are accepted here");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+    }
+
+    /// 503: the tenant's view has not caught up with its log.
+    pub fn view_behind() -> Self {
+        let detail = "the tenant's view is catching up with its log; try again in a few seconds";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "view_behind", detail)
+    }
+
+    fn builder(&self) -> HttpResponseBuilder {
+        let mut answer = HttpResponse::build(self.status);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = match self.code {
+                "token_missing" => r#"Bearer realm="scim""#,
+                _ => r#"Bearer realm="scim", error="invalid_token""#,
+            };
+            answer.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.insert_header((header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS)));
+        }
+        if let Some(allow) = self.allow {
+            answer.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+        }
+        answer
+    }
+
+    /// The answer in SCIM form (RFC 7644 section 3.12).
+    pub fn scim_response(&self, request_id: &str) -> HttpResponse {
+        let mut body = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error", ERROR_EXTENSION],
+            "status": self.status.as_u16().to_string(),
+            "detail": self.detail,
+            ERROR_EXTENSION: {"code": self.code, "requestId": request_id},
+        });
+        if let Some(scim_type) = self.scim_type {
+            body["scimType"] = scim_type.as_str().into();
+        }
+        self.builder().content_type(super::scim::CONTENT_TYPE).body(body.to_string())
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl ResponseError for Failure {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The answer of the admin and audit interfaces.
+    fn error_response(&self) -> HttpResponse {
+        let body = json!({"error": {"code": self.code, "detail": self.detail}});
+        self.builder().content_type("application/json").body(body.to_string())
+    }
+}
+
+impl From<ScimError> for Failure {
+    fn from(error: ScimError) -> Self {
+        let status = match error.scim_type {
+            ScimType::Uniqueness => StatusCode::CONFLICT,
+            ScimType::Sensitive => StatusCode::FORBIDDEN,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self { scim_type: Some(error.scim_type), ..Self::new(status, error.code, error.detail) }
+    }
+}
+
+impl From<Rejection> for Failure {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::NotFound(detail) => Self::not_found("resource_not_found", detail),
+            Rejection::PreconditionFailed(detail) => {
+                Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
+            }
+            Rejection::Scim(error) => error.into(),
+            Rejection::Forbidden { code, detail } => Self::new(StatusCode::FORBIDDEN, code, detail),
+            Rejection::Conflict { code, detail } => Self::new(StatusCode::CONFLICT, code, detail),
+            Rejection::Invalid { code, detail } => Self::new(StatusCode::BAD_REQUEST, code, detail),
+        }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Rejected(rejection) => rejection.into(),
+            WriteError::Unavailable { code, detail } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+            }
+        }
+    }
+}
+
+impl From<ViewError> for Failure {
+    fn from(error: ViewError) -> Self {
+        tracing::error!(error = %error, "view could not be read: {error}");
+        let detail = "the tenant's view cannot be read now; try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "view_unavailable", detail)
+    }
+}
+
+impl From<CatchUpError> for Failure {
+    fn from(error: CatchUpError) -> Self {
+        tracing::error!(error = %error, "log could not be read: {error}");
+        let detail =
+            "the tenant's log cannot be read now; the operator finds the reason in the service's log";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "log_unavailable", detail)
+    }
+}
+
+impl From<QueryEncodingError> for Failure {
+    fn from(error: QueryEncodingError) -> Self {
+        ScimError::new(ScimType::InvalidSyntax, "query_encoding", error.to_string()).into()
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::NotFound { code, detail } => Self::not_found(code, detail),
+            ReportError::Invalid { code, detail } => Self::new(StatusCode::BAD_REQUEST, code, detail),
+            ReportError::View(error) => error.into(),
+            ReportError::Log(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `/livez`, `/readyz`, `/metrics`.
+
+use std::sync::atomic::Ordering;
+
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use super::House;
+use crate::outbox::OutboxHandle;
+
+/// The process answers.
+pub async fn live() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain").body("ok\n")
+}
+
+/// Whether what all tenants share works. Halted tenants are named and answer 503 themselves; NATS being away
+/// fails nothing here, since the outbox exists for that.
+pub async fn ready(house: web::Data<House>) -> HttpResponse {
+    let directories = &house.directories;
+    let ready = house.ready.load(Ordering::Acquire) && directories.system().halted().is_none();
+    let mut halted = directories.closed();
+    for directory in directories.tenants() {
+        if let Some(reason) = directory.halted() {
+            halted.insert(directory.tenant().to_owned(), reason);
+        }
+    }
+    let body = json!({
+        "ready": ready,
+        "halted_tenants": halted,
+        "nats_connected": house.outbox.as_ref().map(OutboxHandle::is_connected),
+    });
+    let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    answer.content_type("application/json").body(body.to_string())
+}
+
+/// Metrics in the Prometheus exposition format; what is only known on asking is asked now.
+pub async fn metrics(house: web::Data<House>) -> HttpResponse {
+    for directory in house.directories.tenants() {
+        let behind = directory.position().0.saturating_sub(directory.history_position().borrow().0);
+        house.metrics.projection_lags(directory.tenant(), "history", behind);
+    }
+    if let Some(outbox) = house.outbox.clone() {
+        house.directories.shared().tasks.block(move || outbox.measure()).await;
+    }
+    let text = house.metrics.encode();
+    HttpResponse::Ok().content_type(crate::telemetry::metrics::CONTENT_TYPE).body(text)
+}

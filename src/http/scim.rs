@@ -1,0 +1,249 @@
+//! The SCIM interface (RFC 7644): from a path below some tenant's base path to a handler.
+//!
+//! Order of checks: route, authentication, method, syntax, schema; what depends on the state is the decider's.
+//! Path segments are matched whatever their case and with or without a trailing slash, since identity providers
+//! send both.
+
+mod body;
+mod conditions;
+mod discovery;
+mod read;
+mod render;
+mod write;
+
+use std::sync::Arc;
+
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use percent_encoding::percent_decode_str;
+use provisioning::ResourceId;
+use scim::{ResourceType, ScimError, ScimType};
+
+use super::error::Failure;
+use super::{House, auth, context};
+use crate::directory::{Directory, halted_error};
+use crate::query;
+
+/// The media type of every answer (RFC 7644 section 3.8).
+pub const CONTENT_TYPE: &str = "application/scim+json";
+
+/// What a path below a base path names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Route {
+    ServiceProviderConfig,
+    ResourceTypes(Option<String>),
+    Schemas(Option<String>),
+    Resources(ResourceType),
+    Resource(ResourceType, String),
+}
+
+impl Route {
+    fn find(segments: &[String]) -> Option<Self> {
+        let first = segments.first()?.to_ascii_lowercase();
+        let second = segments.get(1).cloned();
+        if segments.len() > 2 {
+            return None;
+        }
+        Some(match (first.as_str(), second) {
+            ("serviceproviderconfig", None) => Self::ServiceProviderConfig,
+            ("resourcetypes", name) => Self::ResourceTypes(name),
+            ("schemas", urn) => Self::Schemas(urn),
+            ("users", None) => Self::Resources(ResourceType::User),
+            ("users", Some(id)) => Self::Resource(ResourceType::User, id),
+            ("groups", None) => Self::Resources(ResourceType::Group),
+            ("groups", Some(id)) => Self::Resource(ResourceType::Group, id),
+            _ => return None,
+        })
+    }
+
+    fn is_discovery(&self) -> bool {
+        matches!(self, Self::ServiceProviderConfig | Self::ResourceTypes(_) | Self::Schemas(_))
+    }
+
+    /// The template under which the route is counted.
+    fn template(&self) -> &'static str {
+        match self {
+            Self::ServiceProviderConfig => "/ServiceProviderConfig",
+            Self::ResourceTypes(_) => "/ResourceTypes",
+            Self::Schemas(_) => "/Schemas",
+            Self::Resources(ResourceType::User) => "/Users",
+            Self::Resource(ResourceType::User, _) => "/Users/{id}",
+            Self::Resources(ResourceType::Group) => "/Groups",
+            Self::Resource(ResourceType::Group, _) => "/Groups/{id}",
+        }
+    }
+
+    fn allowed(&self) -> &'static str {
+        match self {
+            Self::ServiceProviderConfig | Self::ResourceTypes(_) | Self::Schemas(_) => "GET, HEAD, OPTIONS",
+            Self::Resources(_) => "GET, HEAD, POST, OPTIONS",
+            Self::Resource(..) => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
+        }
+    }
+}
+
+/// A request that has been let in, and everything that handlers ask of it.
+struct ScimRequest<'r> {
+    http: &'r HttpRequest,
+    house: &'r House,
+    client: auth::ScimClient,
+    directory: Arc<Directory>,
+    /// The tenant's SCIM base URL, without a trailing slash.
+    base: String,
+    /// Decoded query parameters.
+    parameters: Vec<(String, String)>,
+}
+
+/// Answers every request that is not admin, audit or health.
+pub async fn serve(http: HttpRequest, payload: web::Payload, house: web::Data<House>) -> HttpResponse {
+    match dispatch(&http, payload, &house).await {
+        Ok(answer) => answer,
+        Err(failure) => failure.scim_response(&context::of(&http).id.to_string()),
+    }
+}
+
+async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> Result<HttpResponse, Failure> {
+    let path = http.path();
+    let trimmed = path.trim_end_matches('/');
+    let Some((base_path, tenants)) = house.directories.shared().index.base_path(trimmed) else {
+        return Err(no_such_base(house, trimmed));
+    };
+    let segments = decoded_segments(&trimmed[base_path.len()..])?;
+    let route = Route::find(&segments);
+    if let Some(route) = &route {
+        context::set_route(http, route.template());
+    }
+    let parameters = query::decode(http.query_string())?;
+    if let Some(route) = route.as_ref().filter(|route| route.is_discovery())
+        && auth::is_anonymous(http)
+    {
+        let directory = anonymous_tenant(http, house, &tenants)?;
+        return discovery::answer(http, route, &base_url(http, house, &directory), &parameters);
+    }
+    let client = auth::scim_client(http, house)?;
+    let directory = Arc::clone(&client.directory);
+    check_address(http, house, &directory, &base_path)?;
+    let Some(route) = route else {
+        let detail = "there is nothing at this path below the tenant's SCIM base URL; the endpoints are /Users, \
+                      /Groups, /ServiceProviderConfig, /ResourceTypes and /Schemas";
+        return Err(Failure::not_found("route_not_found", detail));
+    };
+    if http.method() == Method::OPTIONS {
+        return Ok(HttpResponse::NoContent().insert_header((header::ALLOW, route.allowed())).finish());
+    }
+    if directory.halted().is_some() {
+        return Err(halted_error().into());
+    }
+    if !directory.caught_up().await {
+        return Err(Failure::view_behind());
+    }
+    let base = base_url(http, house, &directory);
+    let request = ScimRequest { http, house, client, directory, base, parameters };
+    request.answer(route, payload).await
+}
+
+impl ScimRequest<'_> {
+    async fn answer(&self, route: Route, payload: web::Payload) -> Result<HttpResponse, Failure> {
+        let reads = matches!(*self.http.method(), Method::GET | Method::HEAD);
+        match (&route, self.http.method()) {
+            (route, _) if route.is_discovery() => {
+                discovery::answer(self.http, route, &self.base, &self.parameters)
+            }
+            (Route::Resources(resource_type), _) if reads => self.list(*resource_type).await,
+            (Route::Resource(resource_type, id), _) if reads => {
+                self.get(*resource_type, resource_id(*resource_type, id)?).await
+            }
+            (Route::Resources(resource_type), &Method::POST) => self.create(*resource_type, payload).await,
+            (Route::Resource(resource_type, id), method) => {
+                let (resource_type, method) = (*resource_type, method.clone());
+                if ![Method::PUT, Method::PATCH, Method::DELETE].contains(&method) {
+                    return Err(Failure::method_not_allowed(route.allowed()));
+                }
+                let id = resource_id(resource_type, id)?;
+                match method {
+                    Method::PUT => self.replace(resource_type, id, payload).await,
+                    Method::PATCH => self.patch(resource_type, id, payload).await,
+                    _ => self.delete(resource_type, id).await,
+                }
+            }
+            (route, _) => Err(Failure::method_not_allowed(route.allowed())),
+        }
+    }
+}
+
+/// An id is a canonical lower-case UUID; anything else never was one of ours.
+fn resource_id(resource_type: ResourceType, text: &str) -> Result<ResourceId, Failure> {
+    let not_found = || {
+        let detail =
+            format!("{} not found: the id in the path is none of this tenant's", resource_type.name());
+        Failure::not_found("resource_not_found", detail)
+    };
+    ResourceId::parse(text).ok_or_else(not_found)
+}
+
+/// No tenant has a base path that the path lies under; one that could not be opened is named as such.
+fn no_such_base(house: &House, path: &str) -> Failure {
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    if house.directories.closed().contains_key(first) {
+        return halted_error().into();
+    }
+    let detail =
+        "no tenant has a SCIM base URL with this path; check the URL in the identity provider's set-up";
+    Failure::not_found("tenant_not_found", detail)
+}
+
+/// The tenant whose discovery is asked for without a token: by host, or by being alone under its path.
+fn anonymous_tenant(
+    http: &HttpRequest,
+    house: &House,
+    tenants: &[String],
+) -> Result<Arc<Directory>, Failure> {
+    let found: Vec<_> = tenants.iter().filter_map(|name| house.directories.tenant(name)).collect();
+    let host = context::host(http, house);
+    let by_host =
+        found.iter().find(|tenant| tenant.tenancy().settings.host.as_deref() == Some(host.as_str()));
+    let alone = found.first().filter(|tenant| found.len() == 1 && tenant.tenancy().settings.host.is_none());
+    match by_host.or(alone) {
+        Some(directory) => Ok(Arc::clone(directory)),
+        // The failure that a missing token leads to.
+        None => Err(auth::scim_client(http, house).err().unwrap_or_else(Failure::view_behind)),
+    }
+}
+
+/// The token's tenant must be the one that the address names.
+fn check_address(
+    http: &HttpRequest,
+    house: &House,
+    directory: &Directory,
+    base_path: &str,
+) -> Result<(), Failure> {
+    let tenancy = directory.tenancy();
+    let settings = &tenancy.settings;
+    let host_fits = settings.host.as_ref().is_none_or(|host| *host == context::host(http, house));
+    if settings.base_path == base_path && host_fits {
+        return Ok(());
+    }
+    let detail = "the token belongs to another SCIM base URL; use the URL that was shown with it";
+    Err(Failure::new(actix_web::http::StatusCode::UNAUTHORIZED, "token_elsewhere", detail))
+}
+
+fn base_url(http: &HttpRequest, house: &House, directory: &Directory) -> String {
+    let tenancy = directory.tenancy();
+    let authority = context::authority(http, house, tenancy.settings.host.as_deref());
+    format!("{authority}{}", tenancy.settings.base_path)
+}
+
+fn decoded_segments(path: &str) -> Result<Vec<String>, Failure> {
+    let undecodable = |_| {
+        let detail = "the path is no percent-encoded UTF-8";
+        ScimError::new(ScimType::InvalidSyntax, "path_encoding", detail)
+    };
+    let mut segments = Vec::new();
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        segments.push(percent_decode_str(segment).decode_utf8().map_err(undecodable)?.into_owned());
+    }
+    Ok(segments)
+}
+
+#[cfg(test)]
+mod tests;

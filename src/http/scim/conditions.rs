@@ -1,0 +1,48 @@
+//! Conditional requests (RFC 7644 section 3.14): `If-Match`, `If-None-Match`, and the tags of answers.
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use provisioning::Revision;
+use provisioning::command::Precondition;
+
+/// The tag of a resource at a revision.
+pub(super) fn etag(revision: Revision) -> String {
+    format!("W/\"{revision}\"")
+}
+
+/// The opaque values of a list of tags; `W/` and quotes are optional, since clients paste what they have.
+fn opaque(list: &str) -> Vec<String> {
+    let tags = list.split(',').map(str::trim).filter(|tag| !tag.is_empty());
+    tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').to_owned()).collect()
+}
+
+fn all(http: &HttpRequest, name: header::HeaderName) -> Option<String> {
+    let values: Vec<&str> = http.headers().get_all(name).filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+/// What `If-Match` asks for.
+pub(super) fn if_match(http: &HttpRequest) -> Precondition {
+    match all(http, header::IF_MATCH) {
+        None => Precondition::None,
+        Some(list) if list.trim() == "*" => Precondition::Exists,
+        Some(list) => Precondition::OneOf(opaque(&list)),
+    }
+}
+
+/// Whether the client already has the resource at this revision.
+pub(super) fn none_match_holds(http: &HttpRequest, revision: Revision) -> bool {
+    all(http, header::IF_NONE_MATCH)
+        .is_some_and(|list| list.trim() == "*" || opaque(&list).contains(&revision.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_compared_weakly_and_lists_are_read() {
+        assert_eq!(opaque(r#"W/"12", "13",14"#), ["12", "13", "14"]);
+        assert_eq!(etag(Revision(7)), r#"W/"7""#);
+    }
+}

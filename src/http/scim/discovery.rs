@@ -1,0 +1,70 @@
+//! `/ServiceProviderConfig`, `/ResourceTypes`, `/Schemas` (RFC 7644 section 4).
+
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse};
+use scim::discovery::{self, Advertised};
+use scim::schemas::Schemas;
+use serde_json::{Value, json};
+
+use super::{CONTENT_TYPE, House, Route};
+use crate::http::error::Failure;
+
+/// Answers a discovery route; the caller has checked who asks.
+pub(super) fn answer(
+    http: &HttpRequest,
+    route: &Route,
+    base: &str,
+    parameters: &[(String, String)],
+) -> Result<HttpResponse, Failure> {
+    match *http.method() {
+        Method::GET | Method::HEAD => {}
+        Method::OPTIONS => {
+            return Ok(HttpResponse::NoContent().insert_header((header::ALLOW, route.allowed())).finish());
+        }
+        _ => return Err(Failure::method_not_allowed(route.allowed())),
+    }
+    // RFC 7644 section 4: a filter on discovery is answered 403, so that nobody takes it for applied.
+    if parameters.iter().any(|(name, _)| name.eq_ignore_ascii_case("filter")) {
+        let detail = "the discovery endpoints cannot be filtered; leave the filter out";
+        return Err(Failure::new(StatusCode::FORBIDDEN, "discovery_filter", detail));
+    }
+    let schemas = Schemas::standard();
+    let body = match route {
+        Route::ServiceProviderConfig => {
+            let advertised = Advertised { page_max: page_max(http) };
+            discovery::service_provider_config(base, advertised, crate::outbox::message::EVENT_URIS)
+        }
+        Route::ResourceTypes(name) => {
+            pick(discovery::resource_types(base, &schemas), name.as_deref(), "resource type")?
+        }
+        Route::Schemas(urn) => pick(discovery::schemas(base, &schemas), urn.as_deref(), "schema")?,
+        Route::Resources(_) | Route::Resource(..) => Value::Null,
+    };
+    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(body.to_string()))
+}
+
+fn page_max(http: &HttpRequest) -> usize {
+    let house = http.app_data::<actix_web::web::Data<House>>();
+    house.map_or(0, |house| house.config.limits.page_resources_max)
+}
+
+/// One of the resources by its name, or all of them as a list.
+fn pick(all: Vec<(String, Value)>, name: Option<&str>, what: &str) -> Result<Value, Failure> {
+    let Some(name) = name else {
+        let resources: Vec<Value> = all.into_iter().map(|(_, resource)| resource).collect();
+        return Ok(json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+            "totalResults": resources.len(),
+            "startIndex": 1,
+            "itemsPerPage": resources.len(),
+            "Resources": resources,
+        }));
+    };
+    let found = all.into_iter().find(|(candidate, _)| candidate.eq_ignore_ascii_case(name));
+    found.map(|(_, resource)| resource).ok_or_else(|| {
+        Failure::not_found(
+            "discovery_not_found",
+            format!("there is no {what} of that name; list them to see all"),
+        )
+    })
+}

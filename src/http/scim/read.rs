@@ -1,0 +1,152 @@
+//! GET of one resource and of lists.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use projections::ViewError;
+use projections::current::{CurrentReader, MemberRow, StoredResource};
+use provisioning::tenancy::InitialState;
+use provisioning::{ResourceId, Revision};
+use scim::list::{ListQuery, PageLimits};
+use scim::returned::Returned;
+use scim::schemas::Schemas;
+use scim::{ResourceSchema, ResourceType};
+
+use super::conditions::{etag, none_match_holds};
+use super::render::{self, Derived, Renderer};
+use super::{CONTENT_TYPE, ScimRequest};
+use crate::directory::Directory;
+use crate::http::error::Failure;
+
+/// How many members one statement reads.
+const MEMBERS_PER_READ: usize = 1_000;
+
+impl ScimRequest<'_> {
+    /// The value of a query parameter, whatever the case of its name; the last one counts.
+    fn parameter(&self, name: &str) -> Option<&str> {
+        let mut found = self.parameters.iter().rev().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        found.next().map(|(_, value)| value.as_str())
+    }
+
+    /// The choice of attributes.
+    pub(super) fn returned(&self, schema: &ResourceSchema) -> Result<Returned, Failure> {
+        Ok(Returned::parse(self.parameter("attributes"), self.parameter("excludedAttributes"), schema)?)
+    }
+
+    /// GET of one resource.
+    pub(super) async fn get(
+        &self,
+        resource_type: ResourceType,
+        id: ResourceId,
+    ) -> Result<HttpResponse, Failure> {
+        let schema = Arc::clone(Schemas::standard().of(resource_type));
+        let returned = self.returned(&schema)?;
+        let domain = self.client.domain.clone();
+        let read = {
+            let returned = returned.clone();
+            move |directory: &Directory| -> Result<_, ViewError> {
+                directory.with_current(|reader| {
+                    let Some(stored) = reader.resource(resource_type, id, Some(&domain))? else {
+                        return Ok(None);
+                    };
+                    let derived = derive(reader, &stored, &returned)?;
+                    Ok(Some((stored, derived)))
+                })
+            }
+        };
+        // A user is one look-up and is read here; a group may have very many members.
+        let found = match resource_type {
+            ResourceType::User => read(&self.directory)?,
+            ResourceType::Group => {
+                let directory = Arc::clone(&self.directory);
+                self.house.directories.shared().tasks.block(move || read(&directory)).await?
+            }
+        };
+        let Some((stored, derived)) = found else {
+            let detail = format!("{} not found: no such resource, or it was deleted", resource_type.name());
+            return Err(Failure::not_found("resource_not_found", detail));
+        };
+        if none_match_holds(self.http, stored.revision) && self.is_unchanged(&stored, &derived).await? {
+            return Ok(HttpResponse::NotModified()
+                .insert_header((header::ETAG, etag(stored.revision)))
+                .finish());
+        }
+        let renderer = Renderer { base: &self.base, schema: &schema, returned: &returned };
+        Ok(HttpResponse::Ok()
+            .content_type(CONTENT_TYPE)
+            .insert_header((header::ETAG, etag(stored.revision)))
+            .body(renderer.resource(&stored, &derived)))
+    }
+
+    /// The tag covers a resource's own state. An answer that shows derived state is the same only if that has
+    /// not changed since either (design section 5).
+    async fn is_unchanged(&self, stored: &StoredResource, derived: &Derived) -> Result<bool, Failure> {
+        match derived {
+            Derived::Left => Ok(true),
+            Derived::Members(_) => Ok(self.directory.tenancy().settings.initial == InitialState::Active),
+            Derived::Groups(_) => {
+                if !self.directory.history_caught_up().await {
+                    return Ok(false);
+                }
+                let intervals = self
+                    .directory
+                    .with_history(|history| history.memberships_of(stored.id))
+                    .map_err(Failure::from)?;
+                let moved = |end: Revision| end > stored.revision;
+                Ok(!intervals
+                    .iter()
+                    .any(|span| moved(span.from_revision) || span.to_revision.is_some_and(moved)))
+            }
+        }
+    }
+
+    /// GET of a list.
+    pub(super) async fn list(&self, resource_type: ResourceType) -> Result<HttpResponse, Failure> {
+        let schema = Arc::clone(Schemas::standard().of(resource_type));
+        let limits = &self.house.config.limits;
+        let page = PageLimits { default: limits.page_resources_default, max: limits.page_resources_max };
+        let query = ListQuery::from_parameters(&self.parameters, &schema, page)?;
+        let directory = Arc::clone(&self.directory);
+        let (domain, base) = (self.client.domain.clone(), self.base.clone());
+        let work = move || -> Result<String, ViewError> {
+            directory.with_current(|reader| {
+                let page = reader.list(resource_type, &query, Some(&domain))?;
+                let renderer = Renderer { base: &base, schema: &schema, returned: &query.returned };
+                let bodies = page.resources.iter().map(|stored| {
+                    let derived = derive(reader, stored, &query.returned)?;
+                    Ok(renderer.resource(stored, &derived))
+                });
+                let bodies = bodies.collect::<Result<Vec<String>, ViewError>>()?;
+                Ok(render::list(page.total, query.start_index, &bodies))
+            })
+        };
+        let body = self.house.directories.shared().tasks.block(work).await?;
+        Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(body))
+    }
+}
+
+/// Reads what other resources say about one, if the answer shows it.
+pub(super) fn derive(
+    reader: &CurrentReader,
+    stored: &StoredResource,
+    returned: &Returned,
+) -> Result<Derived, ViewError> {
+    match stored.resource_type {
+        ResourceType::User if returned.wants("groups") => Ok(Derived::Groups(reader.groups_of(stored.id)?)),
+        ResourceType::Group if returned.wants("members") => Ok(Derived::Members(members(reader, stored.id)?)),
+        ResourceType::User | ResourceType::Group => Ok(Derived::Left),
+    }
+}
+
+fn members(reader: &CurrentReader, group: ResourceId) -> Result<Vec<MemberRow>, ViewError> {
+    let mut all: Vec<MemberRow> = Vec::new();
+    loop {
+        let page = reader.members(group, all.last().map(|member| member.id), MEMBERS_PER_READ)?;
+        let last = page.len() < MEMBERS_PER_READ;
+        all.extend(page);
+        if last {
+            return Ok(all);
+        }
+    }
+}

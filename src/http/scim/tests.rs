@@ -1,0 +1,24 @@
+//! Paths as identity providers send them.
+
+use super::*;
+
+#[track_caller]
+fn check(path: &str, expected: Option<Route>) {
+    assert_eq!(Route::find(&decoded_segments(path).unwrap()), expected, "{path}");
+}
+
+#[test]
+fn routes_are_found_whatever_their_case_and_with_a_trailing_slash() {
+    check("/Users", Some(Route::Resources(ResourceType::User)));
+    check("/users/", Some(Route::Resources(ResourceType::User)));
+    check("/GROUPS/abc", Some(Route::Resource(ResourceType::Group, "abc".into())));
+    check("/Schemas/urn%3Aietf", Some(Route::Schemas(Some("urn:ietf".into()))));
+    check("/Users/a/b", None);
+    check("", None);
+    check("/Bulk", None);
+}
+
+#[test]
+fn a_slash_that_is_encoded_stays_part_of_the_id() {
+    check("/Users/..%2F..%2Fetc", Some(Route::Resource(ResourceType::User, "../../etc".into())));
+}

@@ -1,0 +1,192 @@
+//! POST, PUT, PATCH and DELETE: parse and validate here, outside the writer; decide there; answer from the
+//! decided state.
+
+use std::sync::Arc;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, web};
+use provisioning::command::{Change, Command, Precondition, Provider, ScimCommand};
+use provisioning::recorded::Via;
+use provisioning::{Resource, ResourceId};
+use scim::returned::Returned;
+use scim::schemas::Schemas;
+use scim::{ResourceSchema, ResourceType, dialect};
+
+use super::conditions::{etag, if_match};
+use super::read::derive;
+use super::render::{Renderer, decided};
+use super::{CONTENT_TYPE, ScimRequest, body};
+use crate::directory::Written;
+use crate::http::context;
+use crate::http::error::Failure;
+
+/// What a write asks for, before it is queued.
+struct Write {
+    resource_type: ResourceType,
+    id: ResourceId,
+    precondition: Precondition,
+    change: Change,
+    via: Via,
+    bytes: usize,
+    /// Names of dialects that were rewritten.
+    notes: Vec<&'static str>,
+}
+
+impl ScimRequest<'_> {
+    /// POST.
+    pub(super) async fn create(
+        &self,
+        resource_type: ResourceType,
+        payload: web::Payload,
+    ) -> Result<HttpResponse, Failure> {
+        let schema = schema(resource_type);
+        let returned = self.returned(&schema)?;
+        let (change, notes, bytes) = self.document(resource_type, payload, Change::Create).await?;
+        let id = ResourceId(self.house.directories.shared().ids.next());
+        let precondition = Precondition::None;
+        let write = Write { resource_type, id, precondition, change, via: Via::ScimPost, bytes, notes };
+        let written = self.submit(write).await?;
+        self.respond(StatusCode::CREATED, written, &schema, &returned).await
+    }
+
+    /// PUT.
+    pub(super) async fn replace(
+        &self,
+        resource_type: ResourceType,
+        id: ResourceId,
+        payload: web::Payload,
+    ) -> Result<HttpResponse, Failure> {
+        let schema = schema(resource_type);
+        let returned = self.returned(&schema)?;
+        let (change, notes, bytes) = self.document(resource_type, payload, Change::Replace).await?;
+        let precondition = if_match(self.http);
+        let write = Write { resource_type, id, precondition, change, via: Via::ScimPut, bytes, notes };
+        let written = self.submit(write).await?;
+        let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
+        self.respond(status, written, &schema, &returned).await
+    }
+
+    /// PATCH. A user is answered with its new state; a group, whose body can be huge, only where the client
+    /// chose attributes (RFC 7644 section 3.5.2 allows both).
+    pub(super) async fn patch(
+        &self,
+        resource_type: ResourceType,
+        id: ResourceId,
+        payload: web::Payload,
+    ) -> Result<HttpResponse, Failure> {
+        let schema = schema(resource_type);
+        let returned = self.returned(&schema)?;
+        let mut body = body::read(self.http, payload, self.body_bytes_max(resource_type)).await?;
+        let notes = dialect::patch_body(&mut body.json, &schema);
+        let change = Change::Patch(scim::patch::parse::parse(body.json, &schema)?);
+        let (precondition, bytes) = (if_match(self.http), body.bytes);
+        let write = Write { resource_type, id, precondition, change, via: Via::ScimPatch, bytes, notes };
+        let written = self.submit(write).await?;
+        if resource_type == ResourceType::Group && returned == Returned::Default {
+            let mut answer = HttpResponse::NoContent();
+            if let Some(resource) = &written.resource {
+                answer.insert_header((header::ETAG, etag(resource.revision)));
+            }
+            return Ok(answer.finish());
+        }
+        self.respond(StatusCode::OK, written, &schema, &returned).await
+    }
+
+    /// DELETE.
+    pub(super) async fn delete(
+        &self,
+        resource_type: ResourceType,
+        id: ResourceId,
+    ) -> Result<HttpResponse, Failure> {
+        let (precondition, change, notes) = (if_match(self.http), Change::Delete, Vec::new());
+        let write = Write { resource_type, id, precondition, change, via: Via::ScimDelete, bytes: 0, notes };
+        self.submit(write).await?;
+        Ok(HttpResponse::NoContent().finish())
+    }
+
+    fn body_bytes_max(&self, resource_type: ResourceType) -> usize {
+        match resource_type {
+            ResourceType::User => self.house.config.limits.user_body_bytes_max,
+            ResourceType::Group => self.house.config.limits.group_body_bytes_max,
+        }
+    }
+
+    /// Reads a POST's or PUT's document.
+    async fn document(
+        &self,
+        resource_type: ResourceType,
+        payload: web::Payload,
+        change: fn(scim::resource::Document) -> Change,
+    ) -> Result<(Change, Vec<&'static str>, usize), Failure> {
+        let schema = schema(resource_type);
+        let mut body = body::read(self.http, payload, self.body_bytes_max(resource_type)).await?;
+        let mut notes = dialect::resource_body(&mut body.json, &schema);
+        let (document, dropped) = scim::resource::read(body.json, &schema)?;
+        if !dropped.is_empty() {
+            notes.push("attributes.unknown_dropped");
+        }
+        Ok((change(document), notes, body.bytes))
+    }
+
+    /// Queues the command and waits until its outcome is durable.
+    async fn submit(&self, write: Write) -> Result<Written, Failure> {
+        let origin = context::of(self.http).origin(self.http, self.client.actor(), write.via);
+        let command = Command::Scim(ScimCommand {
+            resource_type: write.resource_type,
+            id: write.id,
+            provider: Provider { domain: Some(self.client.domain.clone()), kind: self.client.kind },
+            precondition: write.precondition,
+            change: write.change,
+        });
+        let mut written = self.directory.submit_sized(command, origin, write.bytes).await?;
+        written.notes.splice(0..0, write.notes);
+        tracing::info!(
+            tenant.id = self.directory.tenant(),
+            client.id = %self.client.id,
+            resource.type = write.resource_type.name(),
+            resource.id = %written.resource.as_ref().map_or(write.id, |resource| resource.id),
+            revisions = ?written.revisions,
+            notes = written.notes.join(","),
+            "{} recorded {} events",
+            self.http.method(),
+            written.revisions.end - written.revisions.start,
+        );
+        Ok(written)
+    }
+
+    /// Answers with the decided state.
+    async fn respond(
+        &self,
+        status: StatusCode,
+        written: Written,
+        schema: &ResourceSchema,
+        returned: &Returned,
+    ) -> Result<HttpResponse, Failure> {
+        let Some(resource) = written.resource else { return Ok(HttpResponse::NoContent().finish()) };
+        let stored = decided(&resource, &self.client.domain);
+        let derived = {
+            let (directory, stored, returned) =
+                (Arc::clone(&self.directory), stored.clone(), returned.clone());
+            let work = move || directory.with_current(|reader| derive(reader, &stored, &returned));
+            match resource.resource_type {
+                ResourceType::User => work()?,
+                ResourceType::Group => self.house.directories.shared().tasks.block(work).await?,
+            }
+        };
+        let renderer = Renderer { base: &self.base, schema, returned };
+        let mut answer = HttpResponse::build(status);
+        answer.content_type(CONTENT_TYPE).insert_header((header::ETAG, etag(stored.revision)));
+        if status == StatusCode::CREATED {
+            answer.insert_header((header::LOCATION, self.location(&resource)));
+        }
+        Ok(answer.body(renderer.resource(&stored, &derived)))
+    }
+
+    fn location(&self, resource: &Resource) -> String {
+        format!("{}/{}/{}", self.base, resource.resource_type.endpoint(), resource.id)
+    }
+}
+
+fn schema(resource_type: ResourceType) -> Arc<ResourceSchema> {
+    Arc::clone(Schemas::standard().of(resource_type))
+}

@@ -1,0 +1,21 @@
+//! Muster: an event-sourced SCIM 2.0 provisioning engine. The map of the house is `docs/architecture.md`.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod directories;
+pub mod directory;
+pub mod event_log;
+pub mod http;
+pub mod index;
+pub mod merkle;
+pub mod offline;
+pub mod operations;
+pub mod outbox;
+pub mod query;
+pub mod reports;
+pub mod sealing;
+pub mod tasks;
+pub mod telemetry;
+pub mod token;

@@ -1,0 +1,162 @@
+//! `operations.db`: what a tenant's operation needs to remember and evidence does not: how far the outbox has
+//! come.
+//!
+//! The file is not disposable (an outbox without it has to ask the broker, and perhaps a person), and it is not
+//! evidence: losing the last second of it in a crash is harmless, since the outbox compares it with the broker
+//! before it goes on. Hence `synchronous=NORMAL`. A position that the file does not have is `None`, never a guess.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use provisioning::Revision;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+
+#[cfg(test)]
+mod tests;
+
+/// How long a statement waits for another process that reads the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The layout of the file, kept in SQLite's `user_version`; 0 is a file that was just made.
+const LAYOUT: i64 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE outbox (
+        jetstream_stream TEXT NOT NULL PRIMARY KEY,
+        revision INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        settled_sequence INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 1;
+";
+
+/// How far publishing to one `JetStream` stream has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OutboxPosition {
+    /// The last revision that needs nothing more in that stream: acknowledged by the broker, or without a
+    /// message for it.
+    pub revision: Revision,
+    /// The broker's sequence of the last acknowledged message; 0 before the first.
+    pub sequence: u64,
+    /// Up to this sequence an operator has settled what the broker holds (`muster outbox resume`): messages up
+    /// to there are not compared with the log any more; 0 if nobody ever did.
+    pub settled_sequence: u64,
+}
+
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("operations.db cannot be used: {0}")]
+pub struct OperationsError(pub String);
+
+impl From<rusqlite::Error> for OperationsError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// The file of one tenant.
+#[derive(Debug)]
+pub struct Operations {
+    /// Locked for one statement or one short transaction, never across an await: the callers are on blocking
+    /// threads.
+    connection: Mutex<Connection>,
+}
+
+impl Operations {
+    /// Opens the file, creating it if it is missing; then [`Operations::outbox`] knows no positions.
+    pub fn open(path: &Path) -> Result<Self, OperationsError> {
+        // SQLite gives its -wal and -shm files the mode of the file itself.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| OperationsError(error.to_string()))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        match transaction.pragma_query_value(None, "user_version", |row| row.get(0))? {
+            0 => transaction.execute_batch(TABLES)?,
+            LAYOUT => {}
+            other => {
+                return Err(OperationsError(format!(
+                    "its layout is {other} and this release knows {LAYOUT}; use the release that wrote it"
+                )));
+            }
+        }
+        transaction.commit()?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    /// Writes position 0 for every stream that has none: a tenant that is just being created has published
+    /// nothing.
+    pub fn begin_outbox(&self, jetstream_streams: &[&str]) -> Result<(), OperationsError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        for stream in jetstream_streams {
+            transaction.execute(
+                "INSERT INTO outbox (jetstream_stream, revision, sequence, settled_sequence)
+                 VALUES (?1, 0, 0, 0) ON CONFLICT (jetstream_stream) DO NOTHING",
+                [stream],
+            )?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// The kept position; `None` if the file does not know (it was lost).
+    pub fn outbox(&self, jetstream_stream: &str) -> Result<Option<OutboxPosition>, OperationsError> {
+        let row: Option<(i64, i64, i64)> = self
+            .lock()
+            .query_row(
+                "SELECT revision, sequence, settled_sequence FROM outbox WHERE jetstream_stream = ?1",
+                [jetstream_stream],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .optional()?;
+        let Some((revision, sequence, settled_sequence)) = row else { return Ok(None) };
+        let unsigned = |number: i64| {
+            u64::try_from(number)
+                .map_err(|_| OperationsError(format!("the position of {jetstream_stream} is negative")))
+        };
+        Ok(Some(OutboxPosition {
+            revision: Revision(unsigned(revision)?),
+            sequence: unsigned(sequence)?,
+            settled_sequence: unsigned(settled_sequence)?,
+        }))
+    }
+
+    /// Keeps a position.
+    pub fn keep_outbox(
+        &self,
+        jetstream_stream: &str,
+        position: OutboxPosition,
+    ) -> Result<(), OperationsError> {
+        let signed = |number: u64| {
+            i64::try_from(number)
+                .map_err(|_| OperationsError(format!("the position of {jetstream_stream} is beyond 2^63")))
+        };
+        self.lock().execute(
+            "INSERT INTO outbox (jetstream_stream, revision, sequence, settled_sequence) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (jetstream_stream) DO UPDATE SET revision = excluded.revision,
+                 sequence = excluded.sequence, settled_sequence = excluded.settled_sequence",
+            params![
+                jetstream_stream,
+                signed(position.revision.0)?,
+                signed(position.sequence)?,
+                signed(position.settled_sequence)?
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // A statement that panicked left no transaction open: rusqlite rolls back when one is dropped.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,81 @@
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use super::*;
+
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("operations.db");
+    (folder, path)
+}
+
+fn position(revision: u64, sequence: u64) -> OutboxPosition {
+    OutboxPosition { revision: Revision(revision), sequence, settled_sequence: 0 }
+}
+
+#[test]
+fn a_new_file_knows_no_position() {
+    let (_folder, path) = folder();
+    let operations = Operations::open(&path).unwrap();
+    assert_eq!(operations.outbox("MUSTER_EVENTS").unwrap(), None);
+}
+
+#[test]
+fn a_tenant_that_begins_has_published_nothing() {
+    let (_folder, path) = folder();
+    let operations = Operations::open(&path).unwrap();
+    operations.begin_outbox(&["A", "B"]).unwrap();
+    assert_eq!(operations.outbox("A").unwrap(), Some(position(0, 0)));
+    assert_eq!(operations.outbox("B").unwrap(), Some(position(0, 0)));
+    assert_eq!(operations.outbox("C").unwrap(), None);
+}
+
+#[test]
+fn beginning_again_moves_no_position_back() {
+    let (_folder, path) = folder();
+    let operations = Operations::open(&path).unwrap();
+    operations.keep_outbox("A", position(7, 9)).unwrap();
+    operations.begin_outbox(&["A"]).unwrap();
+    assert_eq!(operations.outbox("A").unwrap(), Some(position(7, 9)));
+}
+
+#[test]
+fn a_position_is_there_after_the_file_was_opened_again() {
+    let (_folder, path) = folder();
+    let settled = OutboxPosition { revision: Revision(12), sequence: 34, settled_sequence: 30 };
+    let operations = Operations::open(&path).unwrap();
+    operations.keep_outbox("A", position(1, 1)).unwrap();
+    operations.keep_outbox("A", settled).unwrap();
+    drop(operations);
+    assert_eq!(Operations::open(&path).unwrap().outbox("A").unwrap(), Some(settled));
+}
+
+#[test]
+fn only_the_owner_can_read_the_file_and_what_sqlite_keeps_beside_it() {
+    let (folder, path) = folder();
+    let operations = Operations::open(&path).unwrap();
+    operations.begin_outbox(&["A"]).unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", file.path().display());
+    }
+}
+
+#[test]
+fn a_file_with_an_unknown_layout_is_refused() {
+    let (_folder, path) = folder();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
+    let error = Operations::open(&path).unwrap_err().to_string();
+    assert!(error.contains("layout is 9"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let (_folder, path) = folder();
+    std::fs::write(
+        &path,
+        "this is text, and longer than the header of a database file would have to be\n".repeat(9),
+    )
+    .unwrap();
+    assert!(Operations::open(&path).is_err());
+}

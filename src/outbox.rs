@@ -1,0 +1,242 @@
+//! The outbox: follows every tenant's log and publishes to NATS JetStream, in order, each revision once.
+//!
+//! The log is the outbox: there is no table of messages. Each of the two JetStream streams ([`feed`]) has one
+//! [`publisher`] for all tenants; [`resume`] says where a tenant goes on, [`message`] what is said about an event,
+//! [`acceptance`] records as evidence what the broker accepted. A broker that is away, slow, full or misconfigured
+//! delays publishing and nothing else; a tenant that cannot be published is set aside alone.
+
+mod acceptance;
+mod feed;
+mod jetstream;
+mod lanes;
+pub mod message;
+mod operator;
+mod publisher;
+mod resume;
+mod slice;
+mod standing;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::Client;
+use provisioning::{Revision, Timestamp};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::config;
+use crate::directories::Directories;
+use crate::directory::{Directory, decode};
+use acceptance::Recorder;
+pub use feed::{Feed, JETSTREAM_STREAMS};
+use jetstream::{Broker, Connection};
+use operator::Request;
+pub use operator::{ResumeError, ResumeFrom};
+use publisher::Publisher;
+pub use standing::State;
+use standing::{Board, Standing, Trouble};
+
+/// How long it takes until credentials that could not be read are read again.
+const CREDENTIALS_PAUSE: Duration = Duration::from_secs(5);
+
+/// Where all tenants stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutboxStatus {
+    /// The connection.
+    pub nats: NatsStatus,
+    /// By name.
+    pub tenants: Vec<TenantStatus>,
+}
+
+/// Whether NATS is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct NatsStatus {
+    /// The service was told of a server.
+    pub configured: bool,
+    /// The service is connected to one.
+    pub connected: bool,
+}
+
+/// Where a tenant stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TenantStatus {
+    /// Its name.
+    pub tenant: String,
+    /// One for each JetStream stream.
+    pub streams: Vec<StreamStatus>,
+}
+
+/// Where a tenant stands in a JetStream stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StreamStatus {
+    /// The JetStream stream.
+    pub stream: &'static str,
+    /// The last revision that needs nothing more there.
+    pub revision: Revision,
+    /// The sequence of the last message that the broker acknowledged.
+    pub sequence: u64,
+    /// How many events are behind that revision.
+    pub lag_events: u64,
+    /// Whether messages go out.
+    pub state: State,
+    /// If not, why: code, colon, sentence.
+    pub reason: Option<String>,
+}
+
+/// The outbox before it runs.
+pub struct Outbox {
+    nats: String,
+    config: config::Outbox,
+    connected: watch::Sender<Connection>,
+    requests: [mpsc::Receiver<Request>; 2],
+    handle: OutboxHandle,
+}
+
+/// The outbox as the rest of the house sees it.
+#[derive(Clone)]
+pub struct OutboxHandle {
+    directories: Arc<Directories>,
+    connection: watch::Receiver<Connection>,
+    boards: [Arc<Board>; 2],
+    requests: [mpsc::Sender<Request>; 2],
+}
+
+impl Outbox {
+    /// An outbox for all tenants, and what others may ask of it. `nats` are the servers, separated by commas.
+    pub fn new(nats: &str, config: &config::Outbox, directories: Arc<Directories>) -> (Self, OutboxHandle) {
+        let (connected, connection) = watch::channel(Connection::default());
+        let boards = Feed::ALL.map(|feed| Arc::new(Board::new(feed)));
+        let (to_events, events) = mpsc::channel(1);
+        let (to_deprovisioning, deprovisioning) = mpsc::channel(1);
+        let requests = [to_events, to_deprovisioning];
+        let handle = OutboxHandle { directories, connection, boards, requests };
+        let outbox = Self {
+            nats: nats.to_owned(),
+            config: config.clone(),
+            connected,
+            requests: [events, deprovisioning],
+            handle: handle.clone(),
+        };
+        (outbox, handle)
+    }
+
+    /// Publishes until `stopping` becomes true. Whatever NATS does or does not, this goes on.
+    pub async fn run(self, mut stopping: watch::Receiver<bool>) {
+        let client = tokio::select! {
+            client = self.connect() => client,
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        };
+        let OutboxHandle { directories, connection, boards, .. } = self.handle;
+        let (accepted, to_record) = mpsc::unbounded_channel();
+        let mut publishers = JoinSet::new();
+        for ((feed, board), requests) in Feed::ALL.into_iter().zip(boards).zip(self.requests) {
+            let broker = Broker::new(client.clone(), feed, self.config.replicas);
+            let publisher = Publisher::new(feed, broker, Arc::clone(&directories), board, accepted.clone());
+            publishers.spawn(publisher.run(stopping.clone(), connection.clone(), requests));
+        }
+        drop(accepted);
+        // The recorder ends when no publisher is left to tell it anything.
+        Recorder::new(directories).run(to_record).await;
+        while let Some(ended) = publishers.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(error = %error, "a publisher of the outbox failed: {error}");
+            }
+        }
+    }
+
+    async fn connect(&self) -> Client {
+        loop {
+            let credentials = self.config.credentials_file.as_deref();
+            let trouble = match jetstream::connect(&self.nats, credentials, self.connected.clone()).await {
+                Ok(client) => return client,
+                Err(trouble) => trouble,
+            };
+            for board in &self.handle.boards {
+                board.set_trouble(Some(trouble.clone()));
+            }
+            tokio::time::sleep(CREDENTIALS_PAUSE).await;
+        }
+    }
+}
+
+impl OutboxHandle {
+    /// Whether NATS is connected.
+    pub fn is_connected(&self) -> bool {
+        self.connection.borrow().up
+    }
+
+    /// Lets a tenant that is set aside go on in every JetStream stream where it is.
+    pub async fn resume(&self, directory: &Directory, from: ResumeFrom) -> Result<(), ResumeError> {
+        let gone = || ResumeError::Unavailable("nothing is published now".into());
+        let mut resumed = false;
+        for requests in &self.requests {
+            let (answer, outcome) = oneshot::channel();
+            let request = Request { stream: directory.stream(), from, answer };
+            requests.send(request).await.map_err(|_| gone())?;
+            resumed |= outcome.await.map_err(|_| gone())??;
+        }
+        if resumed { Ok(()) } else { Err(ResumeError::NotSetAside) }
+    }
+
+    /// Where all tenants stand. Blocks: positions that no publisher has told of are read from the tenants' files.
+    pub fn status(&self) -> OutboxStatus {
+        let tenants = self.directories.tenants().into_iter().map(|directory| TenantStatus {
+            tenant: directory.tenant().to_owned(),
+            streams: Feed::ALL
+                .into_iter()
+                .zip(&self.boards)
+                .map(|(feed, board)| stream_status(&directory, feed, board))
+                .collect(),
+        });
+        let nats = NatsStatus { configured: true, connected: self.is_connected() };
+        OutboxStatus { nats, tenants: tenants.collect() }
+    }
+
+    /// Brings lag, age and connection in the metrics up to date. Blocks: reads the oldest unpublished events.
+    pub fn measure(&self) {
+        let shared = self.directories.shared();
+        let now = shared.clock.now();
+        let status = self.status();
+        let mut oldest = now;
+        for TenantStatus { tenant, streams } in &status.tenants {
+            for stream in streams {
+                shared.metrics.outbox_lags(tenant, stream.stream, stream.lag_events);
+                if stream.lag_events > 0
+                    && let Some(recorded_at) = self.recorded_at(tenant, stream.revision)
+                {
+                    oldest = oldest.min(recorded_at);
+                }
+            }
+        }
+        shared.metrics.outbox_oldest(Duration::from_micros(now.0.abs_diff(oldest.0)));
+        shared.metrics.nats_is(status.nats.connected);
+    }
+
+    /// When the first event behind a revision was recorded.
+    fn recorded_at(&self, tenant: &str, behind: Revision) -> Option<Timestamp> {
+        let stored = self.directories.tenant(tenant)?.stored(behind, 1).ok()?;
+        Some(decode::header(stored.first()?).ok()?.recorded_at)
+    }
+}
+
+fn stream_status(directory: &Directory, feed: Feed, board: &Board) -> StreamStatus {
+    let Standing { position, trouble } = board.standing(directory.stream());
+    let trouble = match directory.halted() {
+        Some(reason) => Some(Trouble::halted("tenant_halted", reason)),
+        None if position.is_none() && trouble.is_none() => {
+            Some(Trouble::waiting("outbox_beginning", "the broker has not been asked about this tenant yet"))
+        }
+        None => trouble,
+    };
+    let kept = || directory.operations().outbox(feed.jetstream_stream()).ok().flatten();
+    let position = position.or_else(kept).unwrap_or_default();
+    StreamStatus {
+        stream: feed.jetstream_stream(),
+        revision: position.revision,
+        sequence: position.sequence,
+        lag_events: directory.committed().borrow().0.saturating_sub(position.revision.0),
+        state: trouble.as_ref().map_or(State::Live, |trouble| trouble.state),
+        reason: trouble.map(|trouble| trouble.to_string()),
+    }
+}

@@ -1,0 +1,308 @@
+//! The broker as the outbox needs it: one JetStream stream, what it holds of a tenant, and publishing to it.
+//!
+//! A missing stream is made; one that exists is never altered, whatever it looks like. Everything that publishing
+//! is decided by is read from the stream's leader: another replica may be behind.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use async_nats::jetstream::context::{
+    ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind, PublishAckFuture, PublishError,
+    PublishErrorKind,
+};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::publish::PublishAck;
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, LastRawMessageErrorKind, RawMessageError, RetentionPolicy,
+};
+use async_nats::jetstream::{self, ErrorCode, message::StreamMessage, stream::StorageType, stream::Stream};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr, header};
+use provisioning::{EventId, Revision, StreamId, Timestamp};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::feed::Feed;
+use super::message::{CONTENT_TYPE, Message};
+use super::standing::Trouble;
+
+/// How long an answer of the broker is awaited: long enough for a stream that elects a new leader.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// The longest pause between two attempts to reach a server.
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// For how long the broker knows a message by its `Nats-Msg-Id`.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+
+/// The connection as its events told it last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Connection {
+    /// Whether there is one.
+    pub(super) up: bool,
+    /// How often one was made: tells a new connection from the old one.
+    pub(super) times: u64,
+}
+
+/// Connects and keeps trying for ever; returns at once. What becomes of it shows in the [`Connection`]. Fails if
+/// the configuration cannot be used.
+pub(super) async fn connect(
+    servers: &str,
+    credentials_file: Option<&Path>,
+    connection: watch::Sender<Connection>,
+) -> Result<Client, Trouble> {
+    let servers =
+        servers.split(',').map(|address| address.trim().parse()).collect::<Result<Vec<ServerAddr>, _>>();
+    let servers = servers.map_err(|error| misconfigured("nats", &error))?;
+    let mut options = ConnectOptions::new()
+        .name("muster")
+        .retry_on_initial_connect()
+        .max_reconnects(None)
+        .reconnect_delay_callback(|attempts| {
+            let doublings = u32::try_from(attempts).unwrap_or(u32::MAX).min(8);
+            RECONNECT_PAUSE_MAX.min(Duration::from_millis(10) * 2_u32.pow(doublings))
+        })
+        .event_callback(move |event| {
+            note(&event, &connection);
+            std::future::ready(())
+        });
+    if let Some(path) = credentials_file {
+        let read = options.credentials_file(path).await;
+        options = read.map_err(|error| misconfigured("outbox.credentials_file", &error))?;
+    }
+    options.connect(servers).await.map_err(|error| unavailable(&error))
+}
+
+fn misconfigured(key: &str, error: &io::Error) -> Trouble {
+    Trouble::halted("nats_misconfigured", format!("`{key}` cannot be used ({error}): mend the configuration"))
+}
+
+fn note(event: &Event, connection: &watch::Sender<Connection>) {
+    match event {
+        Event::Connected => {
+            connection.send_modify(|connection| {
+                *connection = Connection { up: true, times: connection.times + 1 };
+            });
+        }
+        Event::Disconnected | Event::Closed => connection.send_modify(|connection| connection.up = false),
+        // For instance that publishing is not permitted: the message itself is never answered then.
+        Event::ServerError(error) => tracing::warn!(error = %error, "NATS reports an error: {error}"),
+        Event::ClientError(error) => tracing::debug!(error = %error, "NATS client: {error}"),
+        Event::LameDuckMode | Event::Draining | Event::SlowConsumer(_) => {}
+    }
+}
+
+/// What a JetStream stream looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Prepared {
+    /// When it was made, in nanoseconds: tells a new stream from an old one of the same name.
+    pub(super) created: i128,
+    /// Its last sequence; also that of messages that are not there any more.
+    pub(super) last_sequence: u64,
+}
+
+/// A message that the stream holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Where.
+    pub(super) sequence: u64,
+    /// Of which tenant's stream and revision it is, if its `Nats-Msg-Id` is one of ours.
+    pub(super) about: Option<(StreamId, Revision)>,
+    /// The event that its body names.
+    pub(super) event: Option<EventId>,
+    /// When the broker took it in.
+    pub(super) at: Timestamp,
+}
+
+impl Held {
+    /// The revision, if the message is one of that tenant's stream.
+    pub(super) fn revision_of(&self, stream: StreamId) -> Option<Revision> {
+        self.about.filter(|(about, _)| *about == stream).map(|(_, revision)| revision)
+    }
+}
+
+/// Why a message was not, or not surely, taken in.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// This message never will be.
+    TooLarge,
+    /// The broker's answer, or that there was none.
+    Unclear(String),
+}
+
+/// One JetStream stream.
+#[derive(Debug, Clone)]
+pub(super) struct Broker {
+    feed: Feed,
+    replicas: usize,
+    context: jetstream::Context,
+}
+
+impl Broker {
+    pub(super) fn new(client: Client, feed: Feed, replicas: usize) -> Self {
+        Self { feed, replicas, context: ContextBuilder::new().timeout(ANSWER_WAIT_MAX).build(client) }
+    }
+
+    /// Makes the stream if it is missing and looks whether it is as it must be.
+    pub(super) async fn prepare(&self) -> Result<Prepared, Trouble> {
+        let found = match self.context.get_stream(self.feed.jetstream_stream()).await {
+            Ok(found) => found,
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(refused)
+                    if refused.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+                {
+                    self.create().await?
+                }
+                _ => return Err(unavailable(&error)),
+            },
+        };
+        let info = found.cached_info();
+        self.check(&info.config)?;
+        Ok(Prepared { created: info.created.unix_timestamp_nanos(), last_sequence: info.state.last_sequence })
+    }
+
+    async fn create(&self) -> Result<Stream, Trouble> {
+        let name = self.feed.jetstream_stream();
+        let config = Config {
+            name: name.to_owned(),
+            subjects: vec![self.feed.subjects().to_owned()],
+            retention: RetentionPolicy::Limits,
+            storage: StorageType::File,
+            discard: DiscardPolicy::New,
+            num_replicas: self.replicas,
+            duplicate_window: DUPLICATE_WINDOW,
+            allow_direct: true,
+            ..Config::default()
+        };
+        let created = self.context.create_stream(config).await.map_err(|error| match error.kind() {
+            CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::JetStreamUnavailable => unavailable(&error),
+            _ => Trouble::halted(
+                "jetstream_stream_refused",
+                format!("NATS refuses to make the JetStream stream {name} ({error}): mend that, or make the stream"),
+            ),
+        })?;
+        tracing::info!(jetstream = name, "JetStream stream {name} made");
+        Ok(created)
+    }
+
+    fn check(&self, config: &Config) -> Result<(), Trouble> {
+        let subjects = self.feed.subjects();
+        let wrong = if config.subjects != [subjects] {
+            format!("its subjects must be {subjects} alone")
+        } else if config.discard != DiscardPolicy::New {
+            "its discard policy must be new, lest it drops messages silently".to_owned()
+        } else if config.retention != RetentionPolicy::Limits {
+            "its retention must be limits, lest it drops messages that one consumer has seen".to_owned()
+        } else if config.no_ack {
+            "it must acknowledge messages".to_owned()
+        } else {
+            return Ok(());
+        };
+        let name = self.feed.jetstream_stream();
+        Err(Trouble::halted(
+            "jetstream_stream_differs",
+            format!(
+                "the JetStream stream {name} exists and {wrong}: alter it, or remove it and let Muster make it"
+            ),
+        ))
+    }
+
+    /// Sends a message, which the broker takes in only if `expected` is its last sequence. The answer is still to
+    /// be awaited.
+    pub(super) async fn send(&self, message: Message, expected: u64) -> Result<PublishAckFuture, Refusal> {
+        let publish = PublishMessage::build()
+            .message_id(&message.id)
+            .expected_stream(self.feed.jetstream_stream())
+            .expected_last_sequence(expected)
+            .header("Content-Type", CONTENT_TYPE)
+            .header("Muster-Subject", message.muster_subject.as_str())
+            .payload(message.body.into());
+        self.context.send_publish(message.subject, publish).await.map_err(|error| refusal(&error))
+    }
+
+    /// The last message that the stream holds of a tenant, whoever published it.
+    pub(super) async fn last_of(&self, tenant: &str) -> Result<Option<Held>, Trouble> {
+        let subjects = self.feed.subjects_of(tenant);
+        held(self.stream().await?.raw_message_builder().last_by_subject(subjects).send().await)
+    }
+
+    /// The first message of a tenant at or behind `sequence`.
+    pub(super) async fn next_of(&self, tenant: &str, sequence: u64) -> Result<Option<Held>, Trouble> {
+        let subjects = self.feed.subjects_of(tenant);
+        held(
+            self.stream()
+                .await?
+                .raw_message_builder()
+                .sequence(sequence)
+                .next_by_subject(subjects)
+                .send()
+                .await,
+        )
+    }
+
+    /// The message with that sequence, whosever it is.
+    pub(super) async fn at(&self, sequence: u64) -> Result<Option<Held>, Trouble> {
+        held(self.stream().await?.raw_message_builder().sequence(sequence).send().await)
+    }
+
+    /// Asks the broker for nothing.
+    async fn stream(&self) -> Result<Stream<()>, Trouble> {
+        self.context
+            .get_stream_no_info(self.feed.jetstream_stream())
+            .await
+            .map_err(|error| unavailable(&error))
+    }
+}
+
+/// Awaits the broker's answer to a message: the sequence, if the message was stored now and not earlier.
+pub(super) async fn acknowledged(answer: PublishAckFuture) -> Result<u64, Refusal> {
+    match answer.await {
+        Ok(PublishAck { duplicate: true, sequence, .. }) => {
+            Err(Refusal::Unclear(format!("the broker knows the message already, as {sequence}")))
+        }
+        Ok(ack) => Ok(ack.sequence),
+        Err(error) => Err(refusal(&error)),
+    }
+}
+
+fn refusal(error: &PublishError) -> Refusal {
+    let too_large = match error.kind() {
+        PublishErrorKind::MaxPayloadExceeded => true,
+        PublishErrorKind::Other => std::error::Error::source(error)
+            .and_then(|source| source.downcast_ref::<jetstream::Error>())
+            .is_some_and(|refused| refused.error_code() == ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM),
+        _ => false,
+    };
+    if too_large { Refusal::TooLarge } else { Refusal::Unclear(error.to_string()) }
+}
+
+fn held(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<Held>, Trouble> {
+    /// The one member of a body that is looked at.
+    #[derive(Deserialize)]
+    struct Body {
+        id: EventId,
+    }
+    let message = match answer {
+        Ok(message) => message,
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(None),
+        Err(error) => return Err(unavailable(&error)),
+    };
+    let about = message.headers.get(header::NATS_MESSAGE_ID).and_then(|id| {
+        let (stream, revision) = id.as_str().split_once(':')?;
+        Some((StreamId::parse(stream)?, Revision(revision.parse().ok()?)))
+    });
+    let micros = i64::try_from(message.time.unix_timestamp_nanos() / 1_000).unwrap_or_default();
+    Ok(Some(Held {
+        sequence: message.sequence,
+        about,
+        event: serde_json::from_slice(&message.payload).ok().map(|Body { id }| id),
+        at: Timestamp(micros),
+    }))
+}
+
+fn unavailable(error: &dyn std::error::Error) -> Trouble {
+    Trouble::waiting(
+        "nats_unavailable",
+        format!("NATS does not answer as it should ({error}); it is tried again"),
+    )
+}

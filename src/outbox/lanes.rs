@@ -1,0 +1,229 @@
+//! The tenants of one publisher: whose turn it is, who waits for news, who is set aside.
+//!
+//! A tenant is in the queue at most once, and back at its end after each turn: a busy tenant keeps no other one
+//! waiting for longer than a slice. Nobody is polled: a tenant whose log ends wakes up when more is committed.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use provisioning::{Revision, StreamId};
+use tokio::sync::watch;
+
+use super::feed::Feed;
+use super::standing::{Board, Trouble};
+use crate::directory::Directory;
+use crate::operations::OutboxPosition;
+
+/// How long a tenant rests whose log, history or operations file could not be read.
+const REST: Duration = Duration::from_secs(2);
+
+/// What may be done with a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Where to go on has to be found out from the broker first.
+    Unresolved,
+    /// Its messages go out.
+    Live,
+    /// Nothing goes out until an operator resumes it.
+    SetAside,
+}
+
+/// A tenant as a publisher sees it.
+pub(super) struct Lane {
+    pub(super) directory: Arc<Directory>,
+    pub(super) phase: Phase,
+    /// What was committed when the tenant came here: history must have come that far before it is asked what the
+    /// broker accepted.
+    pub(super) begun_at: Revision,
+    /// Acknowledged; `None` until it is read from `operations.db`.
+    pub(super) position: Option<OutboxPosition>,
+    /// Read and sent, but perhaps not acknowledged.
+    pub(super) read: Revision,
+    /// The last revision whose acceptance was handed over as evidence; `None` until history was asked.
+    pub(super) evidenced: Option<Revision>,
+    queued: bool,
+}
+
+/// Why a tenant may have something to do.
+enum Wake {
+    /// More was committed, or history has come further.
+    News(StreamId, Watched),
+    /// It has rested.
+    Rested(StreamId),
+}
+
+/// What a tenant's wake-up waits for.
+struct Watched {
+    committed: watch::Receiver<Revision>,
+    history: watch::Receiver<Revision>,
+    feed: Feed,
+}
+
+impl Watched {
+    /// `None` once the directory is gone.
+    async fn changed(mut self) -> Option<Self> {
+        let changed = match self.feed {
+            Feed::Events => self.committed.changed().await,
+            // Some messages have to wait until history knows who was a member before.
+            Feed::Deprovisioning => tokio::select! {
+                changed = self.committed.changed() => changed,
+                changed = self.history.changed() => changed,
+            },
+        };
+        changed.is_ok().then_some(self)
+    }
+}
+
+/// The tenants of one publisher.
+pub(super) struct Lanes {
+    feed: Feed,
+    board: Arc<Board>,
+    lanes: HashMap<StreamId, Lane>,
+    ready: VecDeque<StreamId>,
+    wakes: FuturesUnordered<BoxFuture<'static, Option<Wake>>>,
+}
+
+impl Lanes {
+    pub(super) fn new(feed: Feed, board: Arc<Board>) -> Self {
+        Self { feed, board, lanes: HashMap::new(), ready: VecDeque::new(), wakes: FuturesUnordered::new() }
+    }
+
+    /// Takes in the tenants that are new and lets go of those that are not open any more.
+    pub(super) fn follow(&mut self, tenants: Vec<Arc<Directory>>) {
+        let open: HashSet<_> = tenants.iter().map(|directory| directory.stream()).collect();
+        let board = &self.board;
+        self.lanes.retain(|stream, _| {
+            let stays = open.contains(stream);
+            if !stays {
+                board.forget(*stream);
+            }
+            stays
+        });
+        for directory in tenants {
+            let stream = directory.stream();
+            if self.lanes.contains_key(&stream) {
+                continue;
+            }
+            let watched = Watched {
+                committed: directory.committed(),
+                history: directory.history_position(),
+                feed: self.feed,
+            };
+            let lane = Lane {
+                phase: Phase::Unresolved,
+                begun_at: *watched.committed.borrow(),
+                position: None,
+                read: Revision::ZERO,
+                evidenced: None,
+                queued: false,
+                directory,
+            };
+            self.lanes.insert(stream, lane);
+            self.wait_for_news(stream, watched);
+            self.make_ready(stream);
+        }
+    }
+
+    /// All tenants, in no order.
+    pub(super) fn streams(&self) -> Vec<StreamId> {
+        self.lanes.keys().copied().collect()
+    }
+
+    /// A tenant, if it is still open.
+    pub(super) fn get(&mut self, stream: StreamId) -> Option<&mut Lane> {
+        self.lanes.get_mut(&stream)
+    }
+
+    /// Puts a tenant at the end of the queue, if it is not in it and not set aside.
+    pub(super) fn make_ready(&mut self, stream: StreamId) {
+        if let Some(lane) = self.lanes.get_mut(&stream)
+            && !lane.queued
+            && lane.phase != Phase::SetAside
+        {
+            lane.queued = true;
+            self.ready.push_back(stream);
+        }
+    }
+
+    /// Whose turn it is.
+    pub(super) fn next(&mut self) -> Option<StreamId> {
+        loop {
+            let stream = self.ready.pop_front()?;
+            if let Some(lane) = self.lanes.get_mut(&stream) {
+                lane.queued = false;
+                if lane.phase != Phase::SetAside {
+                    return Some(stream);
+                }
+            }
+        }
+    }
+
+    /// The broker has to be asked where the tenant goes on.
+    pub(super) fn unresolve(&mut self, stream: StreamId) {
+        if let Some(lane) = self.lanes.get_mut(&stream)
+            && lane.phase == Phase::Live
+        {
+            lane.phase = Phase::Unresolved;
+        }
+        self.make_ready(stream);
+    }
+
+    /// Nothing more of the tenant goes out until an operator resumes it. The others go on.
+    pub(super) fn set_aside(&mut self, stream: StreamId, trouble: Trouble) {
+        if let Some(lane) = self.lanes.get_mut(&stream) {
+            lane.phase = Phase::SetAside;
+            self.board.tenant_trouble(stream, lane.directory.tenant(), Some(trouble));
+        }
+    }
+
+    /// The tenant is tried again in a while, or with the next news of it.
+    pub(super) fn rest(&mut self, stream: StreamId, trouble: Trouble) {
+        if let Some(lane) = self.lanes.get_mut(&stream) {
+            self.board.tenant_trouble(stream, lane.directory.tenant(), Some(trouble));
+            self.wakes.push(Box::pin(async move {
+                tokio::time::sleep(REST).await;
+                Some(Wake::Rested(stream))
+            }));
+        }
+    }
+
+    /// The tenant goes on from there.
+    pub(super) fn go_on(&mut self, stream: StreamId, position: OutboxPosition) {
+        if let Some(lane) = self.lanes.get_mut(&stream) {
+            lane.phase = Phase::Live;
+            lane.position = Some(position);
+            lane.read = position.revision;
+            self.board.moved(stream, position);
+            self.board.tenant_trouble(stream, lane.directory.tenant(), None);
+        }
+    }
+
+    /// The tenant's files can be read: if they could not be before, that is over.
+    pub(super) fn works(&mut self, stream: StreamId) {
+        if let Some(lane) = self.lanes.get_mut(&stream) {
+            self.board.tenant_trouble(stream, lane.directory.tenant(), None);
+        }
+    }
+
+    /// Waits until some tenant may have something to do, and puts it in the queue.
+    pub(super) async fn woken(&mut self) {
+        match self.wakes.next().await {
+            Some(Some(Wake::News(stream, watched))) => {
+                if self.lanes.contains_key(&stream) {
+                    self.wait_for_news(stream, watched);
+                    self.make_ready(stream);
+                }
+            }
+            Some(Some(Wake::Rested(stream))) => self.make_ready(stream),
+            Some(None) => {}
+            None => std::future::pending().await,
+        }
+    }
+
+    fn wait_for_news(&mut self, stream: StreamId, watched: Watched) {
+        self.wakes.push(Box::pin(async move { Some(Wake::News(stream, watched.changed().await?)) }));
+    }
+}

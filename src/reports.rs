@@ -1,0 +1,119 @@
+//! Everything that can be asked without changing anything: tenants and their settings, events, timelines, access.
+//!
+//! One entry, [`get`], serves the admin and audit interfaces of a running server and the CLI on a stopped
+//! folder alike, so that both give the same JSON. It blocks, and knows neither HTTP nor who asks.
+
+mod access;
+mod events;
+mod outbox;
+mod tenants;
+mod timeline;
+
+use std::sync::Arc;
+
+use projections::ViewError;
+use serde_json::{Value, json};
+
+use crate::directories::Directories;
+use crate::directory::Directory;
+use crate::directory::catch_up::CatchUpError;
+pub use outbox::status as outbox;
+pub use tenants::client;
+
+/// A request for a report that cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// There is no such thing.
+    #[error("{detail}")]
+    NotFound {
+        /// Stable code.
+        code: &'static str,
+        /// One sentence.
+        detail: String,
+    },
+    /// A parameter is missing or cannot be read.
+    #[error("{detail}")]
+    Invalid {
+        /// Stable code.
+        code: &'static str,
+        /// One sentence.
+        detail: String,
+    },
+    /// A view failed.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] CatchUpError),
+}
+
+impl ReportError {
+    fn invalid(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::Invalid { code, detail: detail.into() }
+    }
+
+    fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::NotFound { code, detail: detail.into() }
+    }
+}
+
+/// The parameters of a request for a report.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameters<'p>(pub &'p [(String, String)]);
+
+impl<'p> Parameters<'p> {
+    /// The value of a parameter; the first one counts.
+    pub fn get(self, name: &str) -> Option<&'p str> {
+        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    fn number(self, name: &str, default: u64) -> Result<u64, ReportError> {
+        let Some(text) = self.get(name) else { return Ok(default) };
+        let wrong = || ReportError::invalid("parameter_invalid", format!("`{name}` must be a whole number"));
+        text.parse().map_err(|_| wrong())
+    }
+}
+
+/// How many events an answer has.
+#[derive(Debug, Clone, Copy)]
+pub struct EventLimits {
+    /// When nobody says.
+    pub default: usize,
+    /// Whatever is asked for.
+    pub max: usize,
+}
+
+/// Answers a report; `path` are the segments behind `/`, beginning with `admin`/`audit` and `v1`.
+pub fn get(
+    directories: &Directories,
+    path: &[&str],
+    parameters: Parameters<'_>,
+    limits: EventLimits,
+) -> Result<Value, ReportError> {
+    match path {
+        ["admin", "v1", "tenants"] => Ok(tenants::list(directories)),
+        ["admin", "v1", "tenants", name] => tenants::show(&*tenant(directories, name)?),
+        ["admin", "v1", "tenants", name, "clients"] => Ok(tenants::clients(&*tenant(directories, name)?)),
+        ["admin", "v1", "tenants", name, "tokens"] => Ok(tenants::tokens(&*tenant(directories, name)?)),
+        ["admin", "v1", "operators"] => Ok(tenants::operators(directories)),
+        ["audit", "v1", name, "events"] => events::list(&*tenant(directories, name)?, parameters, limits),
+        ["audit", "v1", name, "timeline"] => timeline::of(&*tenant(directories, name)?, parameters),
+        ["audit", "v1", name, "access"] => access::at(&*tenant(directories, name)?, parameters),
+        _ => Err(ReportError::not_found("route_not_found", "there is nothing at this path")),
+    }
+}
+
+/// The views of a tenant checked against a rebuild.
+pub fn check(directory: &Directory) -> Result<Value, ReportError> {
+    let report = directory.check_views()?;
+    Ok(json!(report))
+}
+
+/// An open tenant that is not halted.
+pub fn tenant(directories: &Directories, name: &str) -> Result<Arc<Directory>, ReportError> {
+    let not_found = || match directories.closed().get(name) {
+        Some(reason) => ReportError::invalid("tenant_halted", format!("tenant `{name}` is closed: {reason}")),
+        None => ReportError::not_found("tenant_not_found", format!("there is no open tenant `{name}`")),
+    };
+    directories.tenant(name).ok_or_else(not_found)
+}

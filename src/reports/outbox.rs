@@ -1,0 +1,35 @@
+//! How far publishing has come.
+
+use serde_json::{Value, json};
+
+use super::ReportError;
+use crate::directories::Directories;
+use crate::outbox::{JETSTREAM_STREAMS, OutboxHandle};
+
+/// Where every tenant's outbox stands: as the running outbox tells it, or, without one, as it was kept.
+pub fn status(directories: &Directories, outbox: Option<&OutboxHandle>) -> Result<Value, ReportError> {
+    if let Some(outbox) = outbox {
+        return Ok(json!(outbox.status()));
+    }
+    let mut tenants = Vec::new();
+    for directory in directories.tenants() {
+        let head = directory.position().0;
+        let mut streams = Vec::new();
+        for stream in JETSTREAM_STREAMS {
+            let kept = directory.operations().outbox(stream);
+            let kept =
+                kept.map_err(|error| ReportError::invalid("operations_unavailable", error.to_string()))?;
+            let position = kept.unwrap_or_default();
+            streams.push(json!({
+                "stream": stream,
+                "revision": position.revision,
+                "sequence": position.sequence,
+                "lag_events": head.saturating_sub(position.revision.0),
+                "state": "waiting",
+                "reason": "nats_not_configured: the service was started without --nats, or is stopped",
+            }));
+        }
+        tenants.push(json!({"tenant": directory.tenant(), "streams": streams}));
+    }
+    Ok(json!({"nats": {"configured": false, "connected": false}, "tenants": tenants}))
+}

@@ -1,0 +1,110 @@
+//! Tenants, clients, tokens, operators: what is set up.
+
+use provisioning::Timestamp;
+use provisioning::tenancy::{Client, Token};
+use serde_json::{Value, json};
+
+use super::ReportError;
+use crate::directories::Directories;
+use crate::directory::Directory;
+
+pub(super) fn list(directories: &Directories) -> Value {
+    let system = directories.system();
+    let closed = directories.closed();
+    let tenancy = system.tenancy();
+    let mut tenants: Vec<Value> = Vec::new();
+    for (stream, registered) in &tenancy.tenants {
+        let name = &registered.tenant;
+        tenants.push(match directories.tenant(name) {
+            Some(directory) => summary(&directory),
+            None => json!({
+                "tenant": name,
+                "stream": stream,
+                "base_path": null,
+                "state": if registered.closed_at.is_some() { "closed" } else { "halted" },
+                "reason": closed.get(name),
+                "revision": null,
+            }),
+        });
+    }
+    tenants.sort_by(|left, right| left["tenant"].as_str().cmp(&right["tenant"].as_str()));
+    json!({"tenants": tenants, "position": system.position()})
+}
+
+fn summary(directory: &Directory) -> Value {
+    let reason = directory.halted();
+    json!({
+        "tenant": directory.tenant(),
+        "stream": directory.stream(),
+        "base_path": directory.tenancy().settings.base_path,
+        "state": if reason.is_some() { "halted" } else { "open" },
+        "reason": reason,
+        "revision": directory.position(),
+    })
+}
+
+pub(super) fn show(directory: &Directory) -> Result<Value, ReportError> {
+    let tenancy = directory.tenancy();
+    let mut shown = summary(directory);
+    shown["settings"] = json!(tenancy.settings);
+    shown["profile"] = json!(tenancy.profile);
+    shown["clients"] = clients(directory)["clients"].take();
+    shown["tokens"] = tokens(directory)["tokens"].take();
+    Ok(shown)
+}
+
+pub(super) fn clients(directory: &Directory) -> Value {
+    let tenancy = directory.tenancy();
+    let clients: Vec<Value> =
+        tenancy.clients.iter().map(|(id, client)| self::client(&id.to_string(), client)).collect();
+    json!({"clients": clients, "position": directory.position()})
+}
+
+/// A client as it is answered everywhere.
+pub fn client(id: &str, client: &Client) -> Value {
+    json!({
+        "id": id,
+        "name": client.name,
+        "kind": client.kind,
+        "domain": client.domain,
+        "enabled": client.enabled,
+        "created_at": client.created_at,
+    })
+}
+
+pub(super) fn tokens(directory: &Directory) -> Value {
+    let tenancy = directory.tenancy();
+    let name_of = |token: &Token| {
+        token.client.and_then(|id| tenancy.clients.get(&id)).map(|client| client.name.clone())
+    };
+    let tokens: Vec<Value> = tenancy
+        .tokens
+        .iter()
+        .map(|(id, token)| {
+            json!({
+                "id": id,
+                "client": name_of(token),
+                "label": token.label,
+                "role": token.role,
+                "issued_at": token.issued_at,
+                "expires_at": token.expires_at,
+                "revoked_at": token.revoked_at,
+            })
+        })
+        .collect();
+    json!({"tokens": tokens, "position": directory.position()})
+}
+
+pub(super) fn operators(directories: &Directories) -> Value {
+    let system = directories.system();
+    let tenancy = system.tenancy();
+    let operators: Vec<Value> = tenancy
+        .operators
+        .iter()
+        .map(|(id, operator)| {
+            let revoked: Option<Timestamp> = operator.revoked_at;
+            json!({"id": id, "name": operator.name, "created_at": operator.created_at, "revoked_at": revoked})
+        })
+        .collect();
+    json!({"operators": operators, "position": system.position()})
+}

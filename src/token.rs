@@ -1,0 +1,108 @@
+//! Tokens: how they look, how they are made, how they are recognised. Only their hashes are kept.
+//!
+//! `mst_` and 38 characters of base 62: 32 random ones (190 bits) and a CRC-32 of them in six, so that leak
+//! scanners can tell a token of ours from noise without asking us.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::index::token_hash;
+
+/// What every token begins with.
+pub const PREFIX: &str = "mst_";
+const RANDOM_CHARACTERS: usize = 32;
+const CHECKSUM_CHARACTERS: usize = 6;
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// The operating system gave no random bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("the operating system gives no random bytes: {0}")]
+pub struct RandomnessError(String);
+
+/// A token that was just made: shown once.
+pub struct NewSecret(String);
+
+impl std::fmt::Debug for NewSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NewSecret(…)")
+    }
+}
+
+impl NewSecret {
+    /// Makes a token.
+    pub fn generate() -> Result<Self, RandomnessError> {
+        let mut random = String::with_capacity(RANDOM_CHARACTERS);
+        while random.len() < RANDOM_CHARACTERS {
+            let mut bytes = [0_u8; 64];
+            getrandom::fill(&mut bytes).map_err(|error| RandomnessError(error.to_string()))?;
+            // Bytes at and above 248 would favour the first letters of the alphabet.
+            let letters =
+                bytes.iter().filter(|byte| **byte < 248).map(|byte| ALPHABET[usize::from(*byte) % 62]);
+            random.extend(letters.map(char::from).take(RANDOM_CHARACTERS - random.len()));
+        }
+        Ok(Self(format!("{PREFIX}{random}{}", checksum(&random))))
+    }
+
+    /// The token itself.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// What people tell it apart by: the prefix and four characters.
+    pub fn label(&self) -> String {
+        self.0[..PREFIX.len() + 4].to_owned()
+    }
+
+    /// What is kept of it.
+    pub fn sha256(&self) -> String {
+        token_hash(&self.0)
+    }
+}
+
+/// Whether a text has the form of a token, checksum included.
+pub fn is_well_formed(text: &str) -> bool {
+    let Some(body) = text.strip_prefix(PREFIX) else { return false };
+    body.len() == RANDOM_CHARACTERS + CHECKSUM_CHARACTERS
+        && body.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && checksum(&body[..RANDOM_CHARACTERS]) == body[RANDOM_CHARACTERS..]
+}
+
+fn checksum(random: &str) -> String {
+    let mut rest = crc32fast::hash(random.as_bytes());
+    let mut digits = [b'0'; CHECKSUM_CHARACTERS];
+    for digit in digits.iter_mut().rev() {
+        *digit = ALPHABET[(rest % 62) as usize];
+        rest /= 62;
+    }
+    digits.map(char::from).iter().collect()
+}
+
+/// Writes a file that only its owner can read, replacing it whole.
+pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let unfinished = path.with_extension("new");
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_token_is_well_formed_and_one_flipped_letter_is_not() {
+        let secret = NewSecret::generate().unwrap();
+        assert!(is_well_formed(secret.text()), "{}", secret.text());
+        assert_eq!(secret.text().len(), 42);
+        let mut flipped = secret.text().to_owned();
+        let last = flipped.pop().unwrap();
+        flipped.push(if last == 'a' { 'b' } else { 'a' });
+        assert!(!is_well_formed(&flipped));
+        assert!(!is_well_formed("mst_short"));
+        assert_ne!(NewSecret::generate().unwrap().sha256(), secret.sha256());
+    }
+}

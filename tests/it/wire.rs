@@ -1,0 +1,198 @@
+//! What identity providers send, played over real HTTP: every file under `tests/wire`.
+//!
+//! Each conversation has to hold in a tenant of its own, and after all others in one tenant. A test names all
+//! files that fail, not only the first. The player knows the files; this module knows HTTP and the harness.
+
+pub(crate) mod player;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use self::player::{Conversation, Request, Response, Service, play};
+use crate::harness::TestService;
+
+/// The file that makes thousands of users: played once, as the first in a new tenant.
+const CROWD: &str = "okta/group-with-5000-members.json";
+
+/// Larger than the largest answer: a group with 5,000 members.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_okta_conversation_holds_in_a_tenant_of_its_own() {
+    play_each_alone("okta").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_entra_conversation_holds_in_a_tenant_of_its_own() {
+    play_each_alone("entra").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_demo_conversation_holds_in_a_tenant_of_its_own() {
+    play_each_alone("demo").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_okta_conversations_hold_one_after_the_other_in_one_tenant() {
+    play_all_together("okta").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_entra_conversations_hold_one_after_the_other_in_one_tenant() {
+    play_all_together("entra").await;
+}
+
+#[test]
+fn every_personal_value_of_the_files_is_listed_and_every_listed_one_is_there() {
+    let list = std::fs::read_to_string(wire_folder().join("personal-values.txt")).expect("the list is there");
+    let mut personal = BTreeSet::new();
+    let mut texts = String::new();
+    for path in ["okta", "entra", "demo"].iter().flat_map(|folder| files(folder)) {
+        let text = std::fs::read_to_string(&path).expect("the file is there");
+        let file: Value = serde_json::from_str(&text).expect("the file is JSON");
+        gather_from_requests(&file, &mut personal);
+        texts.push_str(&text);
+    }
+    let unlisted: Vec<_> =
+        personal.iter().filter(|value| !list.lines().any(|listed| value.contains(listed))).collect();
+    assert!(unlisted.is_empty(), "add to personal-values.txt: {unlisted:#?}");
+    let stale: Vec<_> = list.lines().filter(|listed| !texts.contains(listed)).collect();
+    assert!(stale.is_empty(), "in no file any more: {stale:#?}");
+}
+
+async fn play_each_alone(folder: &str) {
+    let service = TestService::start().await;
+    let mut failures = Vec::new();
+    for (number, conversation) in conversations(folder).into_iter().enumerate() {
+        if conversation.file() != CROWD {
+            let tenant =
+                service.create_tenant(&format!("{folder}-{number}"), conversation.client.kind()).await;
+            let account = Service { base: tenant.base_url, token: tenant.token };
+            failures.extend(play_over_http(conversation, account).await);
+        }
+    }
+    assert_none(&failures);
+}
+
+async fn play_all_together(folder: &str) {
+    let service = TestService::start().await;
+    let tenant = service.create_tenant(folder, folder).await;
+    let mut failures = Vec::new();
+    for conversation in conversations(folder) {
+        let account = Service { base: tenant.base_url.clone(), token: tenant.token.clone() };
+        failures.extend(play_over_http(conversation, account).await);
+    }
+    assert_none(&failures);
+}
+
+#[track_caller]
+fn assert_none(failures: &[String]) {
+    assert!(failures.is_empty(), "{} conversations fail:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// All conversations of a folder by name, but the crowd first.
+fn conversations(folder: &str) -> Vec<Conversation> {
+    let mut conversations: Vec<Conversation> = files(folder)
+        .iter()
+        .map(|path| Conversation::load(path).expect("the file is a conversation"))
+        .collect();
+    conversations.sort_by_key(|conversation| conversation.file() != CROWD);
+    conversations
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(wire_folder().join(folder)).expect("the folder is there");
+    let mut files: Vec<PathBuf> =
+        entries.map(|entry| entry.expect("the folder can be read").path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "tests/wire/{folder} has no files");
+    files
+}
+
+fn wire_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire")
+}
+
+/// Plays one conversation; the mismatch, if there is one.
+async fn play_over_http(conversation: Conversation, service: Service) -> Option<String> {
+    let played = tokio::task::spawn_blocking(move || {
+        let agent = agent();
+        play(&conversation, &service, &mut |request| send(&agent, request), &mut |_| ())
+    });
+    played.await.expect("the player does not panic").err().map(|mismatch| mismatch.to_string())
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_mins(1)))
+        .build()
+        .into()
+}
+
+fn send(agent: &ureq::Agent, request: &Request) -> Result<Response, String> {
+    let mut builder = ureq::http::Request::builder().method(request.method.as_str()).uri(&request.url);
+    for (name, value) in &request.headers {
+        builder = builder.header(name, value);
+    }
+    let answer = match &request.body {
+        Some(body) => agent.run(builder.body(body.as_str()).map_err(|error| error.to_string())?),
+        None => agent.run(builder.body(()).map_err(|error| error.to_string())?),
+    };
+    let mut answer = answer.map_err(|error| error.to_string())?;
+    let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+    let headers = answer
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    Ok(Response {
+        status: answer.status().as_u16(),
+        headers: headers.collect(),
+        body: body.map_err(|error| error.to_string())?,
+    })
+}
+
+/// The personal values of all request bodies in a file.
+fn gather_from_requests(value: &Value, personal: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(body) = members.get("request").and_then(|request| request.get("body")) {
+                gather(body, "", personal);
+            }
+            members.values().for_each(|member| gather_from_requests(member, personal));
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather_from_requests(item, personal)),
+        _ => {}
+    }
+}
+
+/// The personal values below an attribute: addresses wherever they are, and values of some attributes.
+fn gather(value: &Value, attribute: &str, personal: &mut BTreeSet<String>) {
+    const PERSONAL: [&str; 4] = ["userName", "familyName", "phoneNumbers", "password"];
+    match value {
+        Value::String(text)
+            if text.contains('@') || PERSONAL.iter().any(|name| attribute.eq_ignore_ascii_case(name)) =>
+        {
+            personal.insert(text.clone());
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather(item, attribute, personal)),
+        Value::Object(members) => {
+            // The `value` of a PATCH operation belongs to its path, that of an element to its attribute.
+            let owner = members.get("path").and_then(Value::as_str).map_or(attribute, last_name);
+            for (key, member) in members {
+                let attribute = if key == "value" { owner } else { last_name(key) };
+                gather(member, attribute, personal);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The attribute that a path ends in; that of the whole element where a filter selects one.
+fn last_name(path: &str) -> &str {
+    let whole = path.split_once('[').map_or(path, |(whole, _)| whole);
+    whole.rsplit([':', '.']).next().unwrap_or(whole)
+}
