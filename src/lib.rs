@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod query;
 pub mod reports;
 pub mod sealing;
+mod sqlite_file;
 pub mod tasks;
 pub mod telemetry;
 pub mod token;

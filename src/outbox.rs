@@ -6,15 +6,19 @@
 //! delays publishing and nothing else; a tenant that cannot be published is set aside alone.
 
 mod acceptance;
+mod connection;
 mod feed;
 mod jetstream;
 mod lanes;
 pub mod message;
 mod operator;
+mod pipeline;
+mod positions;
 mod publisher;
 mod resume;
 mod slice;
 mod standing;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,12 +32,13 @@ use tokio::task::JoinSet;
 use crate::config;
 use crate::directories::Directories;
 use crate::directory::{Directory, decode};
-use acceptance::Recorder;
+use acceptance::{Evidence, Recorder};
+use connection::Connection;
 pub use feed::{Feed, JETSTREAM_STREAMS};
-use jetstream::{Broker, Connection};
+use jetstream::Broker;
 use operator::Request;
 pub use operator::{ResumeError, ResumeFrom};
-use publisher::Publisher;
+use publisher::{Publisher, Signals};
 pub use standing::State;
 use standing::{Board, Standing, Trouble};
 
@@ -132,8 +137,14 @@ impl Outbox {
         let mut publishers = JoinSet::new();
         for ((feed, board), requests) in Feed::ALL.into_iter().zip(boards).zip(self.requests) {
             let broker = Broker::new(client.clone(), feed, self.config.replicas);
-            let publisher = Publisher::new(feed, broker, Arc::clone(&directories), board, accepted.clone());
-            publishers.spawn(publisher.run(stopping.clone(), connection.clone(), requests));
+            let evidence = Evidence(accepted.clone());
+            let publisher = Publisher::new(feed, broker, Arc::clone(&directories), board, evidence);
+            publishers.spawn(publisher.run(Signals {
+                stopping: stopping.clone(),
+                connection: connection.clone(),
+                requests,
+                changes: directories.changes(),
+            }));
         }
         drop(accepted);
         // The recorder ends when no publisher is left to tell it anything.
@@ -148,7 +159,7 @@ impl Outbox {
     async fn connect(&self) -> Client {
         loop {
             let credentials = self.config.credentials_file.as_deref();
-            let trouble = match jetstream::connect(&self.nats, credentials, self.connected.clone()).await {
+            let trouble = match connection::connect(&self.nats, credentials, self.connected.clone()).await {
                 Ok(client) => return client,
                 Err(trouble) => trouble,
             };

@@ -30,9 +30,10 @@ CREATE TABLE versions (
     revision INTEGER NOT NULL,
     -- userName or displayName as spelled; a deleted resource keeps its last one; null once the person is erased.
     name TEXT,
+    -- False for whoever is hidden or deleted.
     active INTEGER NOT NULL,
-    hidden INTEGER NOT NULL,
-    deleted INTEGER NOT NULL,
+    -- 0 visible, 1 hidden, 2 deleted
+    state INTEGER NOT NULL,
     erased INTEGER NOT NULL,
     PRIMARY KEY (rid, revision)
 ) STRICT, WITHOUT ROWID;

@@ -26,8 +26,10 @@ pub fn tables(path: &Path) -> Result<BTreeMap<String, String>, ViewError> {
 /// The same, with the position of that state: what another view must have reached to be compared with it.
 pub fn tables_at(path: &Path) -> Result<(Position, BTreeMap<String, String>), ViewError> {
     let digest = || {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        // Not read-only: only a connection that may write removes the WAL when it is the last to close.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
+        connection.pragma_update(None, "query_only", true)?;
         connection.busy_timeout(view::BUSY_TIMEOUT)?;
         let snapshot = connection.unchecked_transaction()?;
         let position = view::position(&snapshot)?;

@@ -63,10 +63,10 @@ impl Compiler<'_> {
         };
         match self.source(path, Scope::Resource) {
             Source::One(operand) => key(&operand),
-            Source::Many(Rows { rows, operand, first }) => Fragment::text("(SELECT ")
+            Source::Many(Rows { from, operand, first }) => Fragment::text("(SELECT ")
                 .then(key(&operand))
                 .then_text(" FROM ")
-                .then(rows)
+                .then(from)
                 .then_text(" AND ")
                 .then(operand.plain())
                 .then_text(" IS NOT NULL ORDER BY ")
@@ -113,7 +113,7 @@ impl Compiler<'_> {
         }
         match self.source(path, scope) {
             Source::One(operand) => Fragment::text("ifnull(").then(operand.plain()).then_text(" <> '', 0)"),
-            Source::Many(Rows { rows, operand, .. }) => exists(rows, operand.plain().then_text(" <> ''")),
+            Source::Many(Rows { from, operand, .. }) => exists(from, operand.plain().then_text(" <> ''")),
         }
     }
 
@@ -144,18 +144,18 @@ impl Compiler<'_> {
             (Source::One(operand), _) => {
                 Fragment::text("ifnull(").then(test(&operand, path, *op, value)).then_text(", 0)")
             }
-            (Source::Many(Rows { rows, operand, .. }), CompareOp::Ne) => Fragment::text("NOT ")
-                .then(exists(rows.clone(), operand.plain().then_text(" IS NOT NULL")))
+            (Source::Many(Rows { from, operand, .. }), CompareOp::Ne) => Fragment::text("NOT ")
+                .then(exists(from.clone(), operand.plain().then_text(" IS NOT NULL")))
                 .then_text(" OR ")
-                .then(exists(rows, test(&operand, path, *op, value)))
+                .then(exists(from, test(&operand, path, *op, value)))
                 .in_brackets(),
-            (Source::Many(Rows { rows, operand, .. }), _) => exists(rows, test(&operand, path, *op, value)),
+            (Source::Many(Rows { from, operand, .. }), _) => exists(from, test(&operand, path, *op, value)),
         }
     }
 
     /// A value path: one element satisfies the whole filter.
     fn has_element(self, path: &TypedPath, filter: &TypedFilter) -> Fragment {
-        let Some((rows, element)) = self.elements(path) else {
+        let Some((from, element)) = self.elements(path) else {
             let holds = self.holds(filter, Scope::Part(path));
             return match self.document_pointer(path) {
                 // A complex attribute that is not there has no parts about which anything could hold.
@@ -167,7 +167,7 @@ impl Compiler<'_> {
                 None => holds,
             };
         };
-        let found = exists(rows, self.holds(filter, Scope::Element(element)));
+        let found = exists(from, self.holds(filter, Scope::Element(element)));
         let by_index = required_value(filter).and_then(|(inner, text)| {
             let value = TypedPath {
                 sub_attribute: Some(inner.attribute.clone()),
@@ -198,8 +198,8 @@ fn required_value(filter: &TypedFilter) -> Option<(&TypedPath, &str)> {
     }
 }
 
-fn exists(rows: Fragment, condition: Fragment) -> Fragment {
-    Fragment::text("EXISTS (SELECT 1 FROM ").then(rows).then_text(" AND ").then(condition).then_text(")")
+fn exists(from: Fragment, condition: Fragment) -> Fragment {
+    Fragment::text("EXISTS (SELECT 1 FROM ").then(from).then_text(" AND ").then(condition).then_text(")")
 }
 
 /// The left side of a comparison with this value.

@@ -12,6 +12,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use provisioning::{ResourceId, Revision, Timestamp};
 
 use crate::ViewError;
@@ -28,6 +30,12 @@ const LAYOUT: Layout = Layout {
     tables: include_str!("../../migrations/history/tables.sql"),
     indexes: include_str!("../../migrations/history/indexes.sql"),
 };
+
+/// Puts a rebuilt file (see [`HistoryWriter::open_for_rebuild`]) in the place of the live one. No connection to
+/// either may be open.
+pub fn replace(live: &Path, rebuilt: &Path) -> Result<(), ViewError> {
+    LAYOUT.replace(live, rebuilt)
+}
 
 fn failed(source: rusqlite::Error) -> ViewError {
     view::failed(VIEW, source)

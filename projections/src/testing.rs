@@ -28,10 +28,8 @@ pub(crate) fn id(number: u128) -> ResourceId {
 }
 
 pub(crate) fn object(value: Value) -> Object {
-    match value {
-        Value::Object(object) => object,
-        other => panic!("{other} is no object"),
-    }
+    let Value::Object(object) = value else { panic!("{value} is no object") };
+    object
 }
 
 /// A change of attributes only.
@@ -92,7 +90,7 @@ pub(crate) fn members_removed(group: u128, members: &[u128]) -> Draft {
 }
 
 /// A log that gives each transaction one second more than the one before.
-#[derive(Default, Clone)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Log {
     pub(crate) events: Vec<Recorded>,
     transactions: u64,

@@ -4,7 +4,7 @@
 //! builds it again from the log (`migrations/README.md`). Nothing here knows what the tables mean.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use provisioning::StreamId;
@@ -132,6 +132,26 @@ impl Layout {
         synced.map_err(|source| ViewError::File { view: self.view, source })
     }
 
+    /// Puts a rebuilt file in the place of the live one. No connection to either may be open.
+    ///
+    /// A WAL that outlives its file would be taken for the new file's, so the live file goes first: SQLite throws
+    /// away the WAL of a file that is not there. After a crash on the way there is no view, which a start builds.
+    pub(crate) fn replace(&self, live: &Path, rebuilt: &Path) -> Result<(), ViewError> {
+        let whole = self.connect(rebuilt, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        self.check(&whole, None)?;
+        // The last connection to close, if it may write, leaves everything in the file and no WAL.
+        whole.close().map_err(|(_, source)| self.failed(source))?;
+        let replaced = || {
+            for suffix in ["", "-wal", "-shm"] {
+                remove_if_there(&with_suffix(live, suffix))?;
+            }
+            std::fs::rename(rebuilt, live)?;
+            let folder = live.parent().filter(|folder| !folder.as_os_str().is_empty());
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        };
+        replaced().map_err(|source| ViewError::File { view: self.view, source })
+    }
+
     /// Opens the view for reading.
     pub(crate) fn open_read_only(&self, path: &Path) -> Result<Connection, ViewError> {
         let connection = self.connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -216,6 +236,19 @@ impl Layout {
 
     fn stale(&self, reason: String) -> ViewError {
         ViewError::Stale { view: self.view, reason }
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

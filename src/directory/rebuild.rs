@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use projections::ViewError;
 use projections::current::CurrentWriter;
 use projections::history::HistoryWriter;
 use provisioning::Revision;
@@ -118,11 +117,11 @@ impl Directory {
     fn rebuild(&self) -> Result<(), CatchUpError> {
         let total = self.position();
         let path = self.beside("current.db", "rebuild");
-        let built = self.build_current(&path, total, |reached| self.rebuilt(reached.0))?;
-        self.swap_current(built, &path)?;
+        self.build_current(&path, total, |reached| self.rebuilt(reached.0))?;
+        self.swap_current(&path)?;
         let path = self.beside("history.db", "rebuild");
-        let built = self.build_history(&path, total, |reached| self.rebuilt(total.0 + reached.0))?;
-        self.swap_history(built, &path)
+        self.build_history(&path, total, |reached| self.rebuilt(total.0 + reached.0))?;
+        self.swap_history(&path)
     }
 
     fn rebuilt(&self, events: u64) {
@@ -134,32 +133,36 @@ impl Directory {
         self.folder.join(format!("{view}.{purpose}"))
     }
 
+    /// Fills a new file as fast as possible and closes it.
     fn build_current(
         &self,
         path: &Path,
         up_to: Revision,
         progress: impl FnMut(Revision),
-    ) -> Result<CurrentWriter, CatchUpError> {
+    ) -> Result<(), CatchUpError> {
         remove_view(path);
-        let mut view = CurrentWriter::open(path, self.stream)?;
+        let mut view = CurrentWriter::open_for_rebuild(path, self.stream)?;
         catch_up::current(&mut view, self.log.as_ref(), &self.keys, up_to, progress)?;
-        Ok(view)
+        Ok(view.finish()?)
     }
 
+    /// Likewise.
     fn build_history(
         &self,
         path: &Path,
         up_to: Revision,
         progress: impl FnMut(Revision),
-    ) -> Result<HistoryWriter, CatchUpError> {
+    ) -> Result<(), CatchUpError> {
         remove_view(path);
-        let mut view = HistoryWriter::open(path, self.stream)?;
+        let mut view = HistoryWriter::open_for_rebuild(path, self.stream)?;
         catch_up::history(&mut view, self.log.as_ref(), &self.keys, up_to, progress)?;
-        Ok(view)
+        Ok(view.finish()?)
     }
 
-    fn swap_current(&self, mut rebuilt: CurrentWriter, path: &Path) -> Result<(), CatchUpError> {
+    /// Takes in what was written meanwhile, while no batch runs, and swaps the files.
+    fn swap_current(&self, path: &Path) -> Result<(), CatchUpError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rebuilt = CurrentWriter::open(path, self.stream)?;
         let head = self.log.head()?.revision;
         catch_up::current(&mut rebuilt, self.log.as_ref(), &self.keys, head, |_| ())?;
         drop(rebuilt);
@@ -174,8 +177,10 @@ impl Directory {
         Ok(())
     }
 
-    fn swap_history(&self, mut rebuilt: HistoryWriter, path: &Path) -> Result<(), CatchUpError> {
+    /// Likewise; the follower waits.
+    fn swap_history(&self, path: &Path) -> Result<(), CatchUpError> {
         let mut history = self.history_writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rebuilt = HistoryWriter::open(path, self.stream)?;
         catch_up::history(&mut rebuilt, self.log.as_ref(), &self.keys, self.position(), |_| ())?;
         drop(rebuilt);
         drop(history.take());
@@ -191,40 +196,16 @@ impl Directory {
 
     /// Builds both views aside and compares every table with the live ones. Blocks; writes go on meanwhile.
     pub fn check_views(&self) -> Result<CheckReport, CatchUpError> {
-        let (position, current) = self.snapshot("current.db", || {
-            self.with_current(|reader| reader.position().map(|position| position.revision))
-        })?;
+        let (position, live) = projections::digest::tables_at(&self.folder.join("current.db"))?;
         let aside = self.beside("current.db", "check");
-        drop(self.build_current(&aside, position, |_| ())?);
-        let current = compare("current", &current, &aside)?;
-        let (position, history) = self.snapshot("history.db", || {
-            self.with_history(|reader| reader.position().map(|position| position.revision))
-        })?;
+        self.build_current(&aside, position.revision, |_| ())?;
+        let current = compare("current", &live, &aside)?;
+        let (at, live) = projections::digest::tables_at(&self.folder.join("history.db"))?;
         let aside = self.beside("history.db", "check");
-        drop(self.build_history(&aside, position, |_| ())?);
-        let history = compare("history", &history, &aside)?;
-        Ok(CheckReport { equal: current.equal && history.equal, position, views: vec![current, history] })
-    }
-
-    /// The digests of a live view's tables, and the position that they belong to.
-    fn snapshot(
-        &self,
-        file: &str,
-        position: impl Fn() -> Result<Revision, ViewError>,
-    ) -> Result<(Revision, Tables), CatchUpError> {
-        let path = self.folder.join(file);
-        const TRIES: u32 = 3;
-        for _ in 0..TRIES {
-            let before = position()?;
-            let tables = projections::digest::tables(&path)?;
-            if position()? == before {
-                return Ok((before, tables));
-            }
-        }
-        // The tenant is busy: hold both writers back for as long as it takes to read the view once.
-        let _no_batch = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let _no_follower = self.history_writer.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok((position()?, projections::digest::tables(&path)?))
+        self.build_history(&aside, at.revision, |_| ())?;
+        let history = compare("history", &live, &aside)?;
+        let equal = current.equal && history.equal;
+        Ok(CheckReport { equal, position: position.revision, views: vec![current, history] })
     }
 }
 

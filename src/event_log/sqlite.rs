@@ -3,7 +3,6 @@
 //! One connection writes, others read, so that no read waits for a sync. The writer keeps the frontier of the
 //! Merkle tree in memory; a root of the past is read from the hashes that lie beside the events.
 
-pub(crate) mod file;
 mod rows;
 mod writer;
 
@@ -13,10 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use provisioning::{Revision, StreamId};
 use rusqlite::{Connection, OptionalExtension};
 
-use self::file::{Layout, OpenError};
 use self::writer::Writer;
 use super::{AppendError, EventLog, Head, NewEvent, ReadError, StoredEvent};
 use crate::merkle::Hash;
+use crate::sqlite_file::{Layout, OpenError};
 
 #[cfg(test)]
 mod tests;

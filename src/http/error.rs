@@ -86,7 +86,8 @@ impl Failure {
     /// The answer in SCIM form (RFC 7644 section 3.12).
     pub fn scim_response(&self, request_id: &str) -> HttpResponse {
         let mut body = json!({
-            "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error", ERROR_EXTENSION],
+            // The RFC's URN alone: some clients compare the list as a whole.
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
             "status": self.status.as_u16().to_string(),
             "detail": self.detail,
             ERROR_EXTENSION: {"code": self.code, "requestId": request_id},

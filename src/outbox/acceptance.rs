@@ -16,6 +16,7 @@ use provisioning::{Revision, StreamId, Timestamp};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::lanes::Lane;
 use crate::directories::Directories;
 use crate::directory::{Directory, WriteError};
 
@@ -34,11 +35,33 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// A deprovisioning message that the broker accepted.
 #[derive(Debug, Clone)]
 pub(super) struct Accepted {
-    pub(super) tenant: Arc<str>,
-    pub(super) stream: StreamId,
-    pub(super) revision: Revision,
-    pub(super) sequence: u64,
-    pub(super) at: Timestamp,
+    tenant: Arc<str>,
+    stream: StreamId,
+    revision: Revision,
+    sequence: u64,
+    at: Timestamp,
+}
+
+/// The publisher's end: hands acceptances over to the [`Recorder`].
+#[derive(Debug, Clone)]
+pub(super) struct Evidence(pub(super) mpsc::UnboundedSender<Accepted>);
+
+impl Evidence {
+    /// Hands an acceptance over, unless that revision has been already: once is enough, also when a stream that
+    /// was lost is filled again.
+    pub(super) fn hand_over(&self, lane: &mut Lane, revision: Revision, sequence: u64, at: Timestamp) {
+        if lane.evidenced.is_some_and(|evidenced| evidenced >= revision) {
+            return;
+        }
+        lane.evidenced = Some(revision);
+        let tenant = Arc::from(lane.directory.tenant());
+        let message = Accepted { tenant, stream: lane.directory.stream(), revision, sequence, at };
+        if self.0.send(message).is_err() {
+            tracing::debug!(
+                "nobody records acceptances any more; the next start compares history with the broker"
+            );
+        }
+    }
 }
 
 /// What waits to be recorded for one tenant. It is in the map from the first message until it has nothing more

@@ -3,94 +3,31 @@
 //! A missing stream is made; one that exists is never altered, whatever it looks like. Everything that publishing
 //! is decided by is read from the stream's leader: another replica may be behind.
 
-use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use async_nats::jetstream::context::{
     ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind, PublishAckFuture, PublishError,
     PublishErrorKind,
 };
-use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::stream::{
-    Config, DiscardPolicy, LastRawMessageErrorKind, RawMessageError, RetentionPolicy,
+    Config, DiscardPolicy, LastRawMessageErrorKind, RawMessageError, RetentionPolicy, StorageType, Stream,
 };
-use async_nats::jetstream::{self, ErrorCode, message::StreamMessage, stream::StorageType, stream::Stream};
-use async_nats::{Client, ConnectOptions, Event, ServerAddr, header};
+use async_nats::jetstream::{self, ErrorCode};
+use async_nats::{Client, header};
 use provisioning::{EventId, Revision, StreamId, Timestamp};
 use serde::Deserialize;
-use tokio::sync::watch;
 
 use super::feed::Feed;
 use super::message::{CONTENT_TYPE, Message};
-use super::standing::Trouble;
+use super::standing::{Trouble, unavailable};
 
 /// How long an answer of the broker is awaited: long enough for a stream that elects a new leader.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// The longest pause between two attempts to reach a server.
-const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
-
 /// For how long the broker knows a message by its `Nats-Msg-Id`.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
-
-/// The connection as its events told it last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Connection {
-    /// Whether there is one.
-    pub(super) up: bool,
-    /// How often one was made: tells a new connection from the old one.
-    pub(super) times: u64,
-}
-
-/// Connects and keeps trying for ever; returns at once. What becomes of it shows in the [`Connection`]. Fails if
-/// the configuration cannot be used.
-pub(super) async fn connect(
-    servers: &str,
-    credentials_file: Option<&Path>,
-    connection: watch::Sender<Connection>,
-) -> Result<Client, Trouble> {
-    let servers =
-        servers.split(',').map(|address| address.trim().parse()).collect::<Result<Vec<ServerAddr>, _>>();
-    let servers = servers.map_err(|error| misconfigured("nats", &error))?;
-    let mut options = ConnectOptions::new()
-        .name("muster")
-        .retry_on_initial_connect()
-        .max_reconnects(None)
-        .reconnect_delay_callback(|attempts| {
-            let doublings = u32::try_from(attempts).unwrap_or(u32::MAX).min(8);
-            RECONNECT_PAUSE_MAX.min(Duration::from_millis(10) * 2_u32.pow(doublings))
-        })
-        .event_callback(move |event| {
-            note(&event, &connection);
-            std::future::ready(())
-        });
-    if let Some(path) = credentials_file {
-        let read = options.credentials_file(path).await;
-        options = read.map_err(|error| misconfigured("outbox.credentials_file", &error))?;
-    }
-    options.connect(servers).await.map_err(|error| unavailable(&error))
-}
-
-fn misconfigured(key: &str, error: &io::Error) -> Trouble {
-    Trouble::halted("nats_misconfigured", format!("`{key}` cannot be used ({error}): mend the configuration"))
-}
-
-fn note(event: &Event, connection: &watch::Sender<Connection>) {
-    match event {
-        Event::Connected => {
-            connection.send_modify(|connection| {
-                *connection = Connection { up: true, times: connection.times + 1 };
-            });
-        }
-        Event::Disconnected | Event::Closed => connection.send_modify(|connection| connection.up = false),
-        // For instance that publishing is not permitted: the message itself is never answered then.
-        Event::ServerError(error) => tracing::warn!(error = %error, "NATS reports an error: {error}"),
-        Event::ClientError(error) => tracing::debug!(error = %error, "NATS client: {error}"),
-        Event::LameDuckMode | Event::Draining | Event::SlowConsumer(_) => {}
-    }
-}
+const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
 /// What a JetStream stream looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -298,11 +235,4 @@ fn held(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<Held>, 
         event: serde_json::from_slice(&message.payload).ok().map(|Body { id }| id),
         at: Timestamp(micros),
     }))
-}
-
-fn unavailable(error: &dyn std::error::Error) -> Trouble {
-    Trouble::waiting(
-        "nats_unavailable",
-        format!("NATS does not answer as it should ({error}); it is tried again"),
-    )
 }

@@ -81,30 +81,30 @@ impl Watched {
 pub(super) struct Lanes {
     feed: Feed,
     board: Arc<Board>,
-    lanes: HashMap<StreamId, Lane>,
+    tenants: HashMap<StreamId, Lane>,
     ready: VecDeque<StreamId>,
     wakes: FuturesUnordered<BoxFuture<'static, Option<Wake>>>,
 }
 
 impl Lanes {
     pub(super) fn new(feed: Feed, board: Arc<Board>) -> Self {
-        Self { feed, board, lanes: HashMap::new(), ready: VecDeque::new(), wakes: FuturesUnordered::new() }
+        Self { feed, board, tenants: HashMap::new(), ready: VecDeque::new(), wakes: FuturesUnordered::new() }
     }
 
     /// Takes in the tenants that are new and lets go of those that are not open any more.
-    pub(super) fn follow(&mut self, tenants: Vec<Arc<Directory>>) {
-        let open: HashSet<_> = tenants.iter().map(|directory| directory.stream()).collect();
+    pub(super) fn follow(&mut self, directories: Vec<Arc<Directory>>) {
+        let open: HashSet<_> = directories.iter().map(|directory| directory.stream()).collect();
         let board = &self.board;
-        self.lanes.retain(|stream, _| {
+        self.tenants.retain(|stream, _| {
             let stays = open.contains(stream);
             if !stays {
                 board.forget(*stream);
             }
             stays
         });
-        for directory in tenants {
+        for directory in directories {
             let stream = directory.stream();
-            if self.lanes.contains_key(&stream) {
+            if self.tenants.contains_key(&stream) {
                 continue;
             }
             let watched = Watched {
@@ -121,7 +121,7 @@ impl Lanes {
                 queued: false,
                 directory,
             };
-            self.lanes.insert(stream, lane);
+            self.tenants.insert(stream, lane);
             self.wait_for_news(stream, watched);
             self.make_ready(stream);
         }
@@ -129,17 +129,17 @@ impl Lanes {
 
     /// All tenants, in no order.
     pub(super) fn streams(&self) -> Vec<StreamId> {
-        self.lanes.keys().copied().collect()
+        self.tenants.keys().copied().collect()
     }
 
     /// A tenant, if it is still open.
     pub(super) fn get(&mut self, stream: StreamId) -> Option<&mut Lane> {
-        self.lanes.get_mut(&stream)
+        self.tenants.get_mut(&stream)
     }
 
     /// Puts a tenant at the end of the queue, if it is not in it and not set aside.
     pub(super) fn make_ready(&mut self, stream: StreamId) {
-        if let Some(lane) = self.lanes.get_mut(&stream)
+        if let Some(lane) = self.tenants.get_mut(&stream)
             && !lane.queued
             && lane.phase != Phase::SetAside
         {
@@ -152,7 +152,7 @@ impl Lanes {
     pub(super) fn next(&mut self) -> Option<StreamId> {
         loop {
             let stream = self.ready.pop_front()?;
-            if let Some(lane) = self.lanes.get_mut(&stream) {
+            if let Some(lane) = self.tenants.get_mut(&stream) {
                 lane.queued = false;
                 if lane.phase != Phase::SetAside {
                     return Some(stream);
@@ -163,7 +163,7 @@ impl Lanes {
 
     /// The broker has to be asked where the tenant goes on.
     pub(super) fn unresolve(&mut self, stream: StreamId) {
-        if let Some(lane) = self.lanes.get_mut(&stream)
+        if let Some(lane) = self.tenants.get_mut(&stream)
             && lane.phase == Phase::Live
         {
             lane.phase = Phase::Unresolved;
@@ -173,7 +173,7 @@ impl Lanes {
 
     /// Nothing more of the tenant goes out until an operator resumes it. The others go on.
     pub(super) fn set_aside(&mut self, stream: StreamId, trouble: Trouble) {
-        if let Some(lane) = self.lanes.get_mut(&stream) {
+        if let Some(lane) = self.tenants.get_mut(&stream) {
             lane.phase = Phase::SetAside;
             self.board.tenant_trouble(stream, lane.directory.tenant(), Some(trouble));
         }
@@ -181,7 +181,7 @@ impl Lanes {
 
     /// The tenant is tried again in a while, or with the next news of it.
     pub(super) fn rest(&mut self, stream: StreamId, trouble: Trouble) {
-        if let Some(lane) = self.lanes.get_mut(&stream) {
+        if let Some(lane) = self.tenants.get_mut(&stream) {
             self.board.tenant_trouble(stream, lane.directory.tenant(), Some(trouble));
             self.wakes.push(Box::pin(async move {
                 tokio::time::sleep(REST).await;
@@ -192,7 +192,7 @@ impl Lanes {
 
     /// The tenant goes on from there.
     pub(super) fn go_on(&mut self, stream: StreamId, position: OutboxPosition) {
-        if let Some(lane) = self.lanes.get_mut(&stream) {
+        if let Some(lane) = self.tenants.get_mut(&stream) {
             lane.phase = Phase::Live;
             lane.position = Some(position);
             lane.read = position.revision;
@@ -203,7 +203,7 @@ impl Lanes {
 
     /// The tenant's files can be read: if they could not be before, that is over.
     pub(super) fn works(&mut self, stream: StreamId) {
-        if let Some(lane) = self.lanes.get_mut(&stream) {
+        if let Some(lane) = self.tenants.get_mut(&stream) {
             self.board.tenant_trouble(stream, lane.directory.tenant(), None);
         }
     }
@@ -212,7 +212,7 @@ impl Lanes {
     pub(super) async fn woken(&mut self) {
         match self.wakes.next().await {
             Some(Some(Wake::News(stream, watched))) => {
-                if self.lanes.contains_key(&stream) {
+                if self.tenants.contains_key(&stream) {
                     self.wait_for_news(stream, watched);
                     self.make_ready(stream);
                 }

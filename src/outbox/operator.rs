@@ -1,7 +1,15 @@
 //! What an operator asks of a publisher: to go on with a tenant that is set aside.
 
+use std::sync::Arc;
+
 use provisioning::{Revision, StreamId};
 use tokio::sync::oneshot;
+
+use super::feed::Feed;
+use super::jetstream::Broker;
+use crate::directory::Directory;
+use crate::operations::OutboxPosition;
+use crate::tasks::Tasks;
 
 /// Where an operator wants a tenant to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +68,46 @@ pub(super) struct Request {
     pub(super) stream: StreamId,
     pub(super) from: ResumeFrom,
     pub(super) answer: oneshot::Sender<Result<bool, ResumeError>>,
+}
+
+impl Request {
+    /// Tells whoever asked.
+    pub(super) fn answer(self, outcome: Result<bool, ResumeError>) {
+        if self.answer.send(outcome).is_err() {
+            tracing::debug!("whoever asked to resume a tenant did not wait for the answer");
+        }
+    }
+}
+
+/// Keeps the position that an operator wants. Whatever the broker holds of the tenant is settled by that.
+/// `jetstream_last` is the last sequence of the JetStream stream.
+pub(super) async fn settle(
+    feed: Feed,
+    directory: &Arc<Directory>,
+    from: ResumeFrom,
+    broker: &Broker,
+    jetstream_last: u64,
+    tasks: &Tasks,
+) -> Result<OutboxPosition, ResumeError> {
+    let last = broker.last_of(directory.tenant()).await;
+    let sequence =
+        last.map_err(|trouble| ResumeError::Unavailable(trouble.detail))?.map_or(0, |held| held.sequence);
+    let at_work = Arc::clone(directory);
+    let kept = tasks.block(move || {
+        let head =
+            at_work.log().head().map_err(|error| ResumeError::Unavailable(error.to_string()))?.revision;
+        let settled_sequence = jetstream_last.max(sequence);
+        let position = OutboxPosition { revision: from.behind(head)?, sequence, settled_sequence };
+        let kept = at_work.operations().keep_outbox(feed.jetstream_stream(), position);
+        kept.map(|()| position).map_err(|error| ResumeError::Unavailable(error.to_string()))
+    });
+    let position = kept.await?;
+    let (tenant, jetstream) = (directory.tenant(), feed.jetstream_stream());
+    tracing::info!(
+        tenant.id = tenant, jetstream, revision = %position.revision,
+        "an operator lets tenant {tenant} go on in {jetstream} behind revision {}", position.revision
+    );
+    Ok(position)
 }
 
 #[cfg(test)]

@@ -1,41 +1,31 @@
 //! Publishes to one JetStream stream for all tenants: in order, each revision once, whatever dies when.
 //!
-//! Many messages are in flight. Each says which sequence it expects the stream to end at, so that the broker
-//! refuses everything behind a message that was lost. Every acknowledgement is awaited and must name the sequence
-//! that was predicted. After anything else nothing more is sent until all answers are in; then the tenants
-//! concerned find out from the stream's leader where they stand ([`resume`]) and go on from there. That is also
-//! how each of them begins.
+//! As long as every answer of the broker is the predicted one, messages flow ([`Pipeline`]), in bounded turns of
+//! the tenants ([`Lanes`]). After anything else all answers are awaited; then the tenants concerned find out from
+//! the leader where they stand ([`Resolver`]) and go on from there. That is also how each of them begins.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesOrdered, StreamExt as _};
-use provisioning::{Revision, StreamId, Timestamp};
+use provisioning::{Revision, StreamId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::acceptance::Accepted;
+use super::acceptance::Evidence;
+use super::connection::Connection;
 use super::feed::Feed;
-use super::jetstream::{self, Broker, Connection, Prepared, Refusal};
-use super::lanes::{Lane, Lanes, Phase};
+use super::jetstream::{Broker, Prepared, Refusal};
+use super::lanes::{Lanes, Phase};
 use super::message::Message;
-use super::operator::{Request, ResumeError};
-use super::resume::{self, Resolved};
+use super::operator::{self, Request, ResumeError};
+use super::pipeline::{Answer, Outcome, Pipeline};
+use super::positions::Positions;
+use super::resume::{JetStream, Obstacle, Resolved, Resolver};
 use super::slice::{self, Slice, SliceError};
 use super::standing::{Board, Trouble};
-use crate::clock::Clock;
 use crate::directories::Directories;
+use crate::directory::Shared;
 use crate::operations::OutboxPosition;
-use crate::tasks::Tasks;
-use crate::telemetry::Metrics;
-
-/// How many messages may be unanswered at a time.
-const IN_FLIGHT_MAX: usize = 256;
-
-/// How long a position may differ from the kept one. One that is lost is harmless: the broker is asked.
-const KEEP_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long NATS may be away before that is called trouble.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
@@ -47,41 +37,33 @@ const FAREWELL: Duration = Duration::from_secs(3);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// What became of a message, or of a stretch of the log that had none.
-struct Answer {
-    stream: StreamId,
-    /// Needs nothing more if the outcome is as it should be.
-    revision: Revision,
-    /// The predicted sequence, and the broker's word; `None` if nothing had to be sent.
-    outcome: Option<(u64, Result<u64, Refusal>)>,
-}
-
 /// The publisher of one JetStream stream.
 pub(super) struct Publisher {
     feed: Feed,
     broker: Broker,
     directories: Arc<Directories>,
-    tasks: Arc<Tasks>,
-    clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
+    shared: Arc<Shared>,
     board: Arc<Board>,
-    accepted: mpsc::UnboundedSender<Accepted>,
+    evidence: Evidence,
     lanes: Lanes,
+    positions: Positions,
+    pipeline: Pipeline,
     /// Whose turn it is, and what is still to be sent in it.
     turn: Option<(StreamId, Slice)>,
-    /// In the order in which they were sent.
-    in_flight: FuturesOrdered<BoxFuture<'static, Answer>>,
     /// What the JetStream stream looked like last.
     prepared: Option<Prepared>,
     /// It had never held anything when it was first seen.
     began_empty: bool,
-    /// The last sequence that the broker has told of.
-    confirmed: u64,
-    /// The last sequence when everything in flight is stored.
-    predicted: u64,
-    /// Tenants whose position is newer than the kept one.
-    unkept: HashSet<StreamId>,
-    keep_at: Option<Instant>,
+    /// How long the next trouble is waited out.
+    pause: Duration,
+}
+
+/// What a publisher listens to.
+pub(super) struct Signals {
+    pub(super) stopping: watch::Receiver<bool>,
+    pub(super) connection: watch::Receiver<Connection>,
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) changes: watch::Receiver<u64>,
 }
 
 impl Publisher {
@@ -90,112 +72,79 @@ impl Publisher {
         broker: Broker,
         directories: Arc<Directories>,
         board: Arc<Board>,
-        accepted: mpsc::UnboundedSender<Accepted>,
+        evidence: Evidence,
     ) -> Self {
-        let shared = directories.shared();
         Self {
             feed,
-            broker,
-            tasks: Arc::clone(&shared.tasks),
-            clock: Arc::clone(&shared.clock),
-            metrics: Arc::clone(&shared.metrics),
+            shared: Arc::clone(directories.shared()),
             lanes: Lanes::new(feed, Arc::clone(&board)),
+            positions: Positions::new(feed.jetstream_stream()),
+            pipeline: Pipeline::new(broker.clone()),
+            broker,
             directories,
             board,
-            accepted,
+            evidence,
             turn: None,
-            in_flight: FuturesOrdered::new(),
             prepared: None,
             began_empty: false,
-            confirmed: 0,
-            predicted: 0,
-            unkept: HashSet::new(),
-            keep_at: None,
+            pause: PAUSE_MIN,
         }
     }
 
     /// Publishes until the service shuts down.
-    pub(super) async fn run(
-        mut self,
-        mut stopping: watch::Receiver<bool>,
-        mut connection: watch::Receiver<Connection>,
-        mut requests: mpsc::Receiver<Request>,
-    ) {
+    pub(super) async fn run(mut self, mut signals: Signals) {
+        let mut stopping = signals.stopping.clone();
         tokio::select! {
-            () = self.publish_for_ever(&mut connection, &mut requests) => {}
+            () = self.publish_for_ever(&mut signals) => {}
             // Whatever the other branch was about to do, it is done again at the next start.
             _ = stopping.wait_for(|stopping| *stopping) => {}
         }
         let until = Instant::now() + FAREWELL;
-        while let Ok(Some(answer)) = tokio::time::timeout_at(until, self.in_flight.next()).await {
+        while let Ok(Some(answer)) = tokio::time::timeout_at(until, self.pipeline.next()).await {
             if self.settle(answer).is_err() {
                 break;
             }
         }
-        self.keep().await;
+        self.positions.keep(&self.shared.tasks).await;
     }
 
-    async fn publish_for_ever(
-        &mut self,
-        connection: &mut watch::Receiver<Connection>,
-        requests: &mut mpsc::Receiver<Request>,
-    ) {
-        let mut changes = self.directories.changes();
-        let mut pause = PAUSE_MIN;
+    async fn publish_for_ever(&mut self, signals: &mut Signals) {
         self.lanes.follow(self.directories.tenants());
         loop {
-            let trouble = self.publish(connection, requests, &mut changes, &mut pause).await;
+            let trouble = self.publish(signals).await;
             self.drain().await;
-            let Some(trouble) = trouble else { continue };
-            self.board.set_trouble(Some(trouble.clone()));
-            let until = Instant::now() + pause;
-            pause = PAUSE_MAX.min(pause * 2);
-            loop {
-                tokio::select! {
-                    () = tokio::time::sleep_until(until) => break,
-                    _ = connection.changed() => break,
-                    Some(request) = requests.recv() => {
-                        let unavailable = ResumeError::Unavailable(trouble.detail.clone());
-                        answer(request, Err(unavailable));
-                    }
-                    Ok(()) = changes.changed() => self.lanes.follow(self.directories.tenants()),
-                }
+            if let Some(trouble) = trouble {
+                self.board.set_trouble(Some(trouble.clone()));
+                self.wait_out(&trouble, signals).await;
             }
         }
     }
 
     /// Publishes until something is not as it should be, or the connection is another one (`None`).
-    async fn publish(
-        &mut self,
-        connection: &mut watch::Receiver<Connection>,
-        requests: &mut mpsc::Receiver<Request>,
-        changes: &mut watch::Receiver<u64>,
-        pause: &mut Duration,
-    ) -> Option<Trouble> {
-        if let Err(trouble) = self.begin(connection).await {
+    async fn publish(&mut self, signals: &mut Signals) -> Option<Trouble> {
+        if let Err(trouble) = self.begin(&mut signals.connection).await {
             return Some(trouble);
         }
         loop {
             if let Err(trouble) = self.fill().await {
                 return Some(trouble);
             }
-            if self.in_flight.is_empty() {
-                self.board.set_trouble(None);
+            if self.pipeline.is_empty() {
+                self.all_is_well();
             }
-            let keep_at = self.keep_at.unwrap_or_else(Instant::now);
             tokio::select! {
-                Some(answer) = self.in_flight.next(), if !self.in_flight.is_empty() => match self.settle(answer) {
-                    Ok(()) => *pause = PAUSE_MIN,
+                Some(answer) = self.pipeline.next(), if !self.pipeline.is_empty() => match self.settle(answer) {
+                    Ok(()) => self.all_is_well(),
                     Err(trouble) => return Some(trouble),
                 },
                 () = self.lanes.woken() => {}
-                Some(request) = requests.recv() => {
+                () = self.positions.due() => self.positions.keep(&self.shared.tasks).await,
+                Some(request) = signals.requests.recv() => {
                     let outcome = self.resume(&request).await;
-                    answer(request, outcome);
+                    request.answer(outcome);
                 }
-                Ok(()) = changes.changed() => self.lanes.follow(self.directories.tenants()),
-                _ = connection.changed() => return None,
-                () = tokio::time::sleep_until(keep_at), if self.keep_at.is_some() => self.keep().await,
+                Ok(()) = signals.changes.changed() => self.lanes.follow(self.directories.tenants()),
+                _ = signals.connection.changed() => return None,
             }
         }
     }
@@ -214,20 +163,19 @@ impl Publisher {
         if another {
             self.began_empty = prepared.last_sequence == 0;
         }
-        if another || prepared.last_sequence < self.confirmed {
+        if another || prepared.last_sequence < self.pipeline.confirmed() {
             for stream in self.lanes.streams() {
                 self.lanes.unresolve(stream);
             }
         }
         self.prepared = Some(prepared);
-        self.confirmed = prepared.last_sequence;
-        self.predicted = prepared.last_sequence;
+        self.pipeline.begin(prepared.last_sequence);
         Ok(())
     }
 
     /// Sends as much as may be in flight, one turn after the other.
     async fn fill(&mut self) -> Result<(), Trouble> {
-        while self.in_flight.len() < IN_FLIGHT_MAX {
+        while !self.pipeline.is_full() {
             let Some((stream, slice)) = &mut self.turn else {
                 match self.lanes.next() {
                     Some(stream) => self.begin_turn(stream).await?,
@@ -239,8 +187,7 @@ impl Publisher {
             if let Some(message) = slice.messages.pop_front() {
                 self.send(stream, message).await?;
             } else {
-                let end = Answer { stream, revision: slice.end, outcome: None };
-                self.in_flight.push_back(Box::pin(std::future::ready(end)));
+                self.pipeline.pass(stream, slice.end);
                 self.turn = None;
                 self.lanes.make_ready(stream);
             }
@@ -251,13 +198,13 @@ impl Publisher {
     /// Reads a tenant's next slice, if there is one.
     async fn begin_turn(&mut self, stream: StreamId) -> Result<(), Trouble> {
         self.resolve(stream).await?;
-        let (feed, Some(lane)) = (self.feed, self.lanes.get(stream)) else { return Ok(()) };
-        if lane.phase != Phase::Live {
+        let feed = self.feed;
+        let Some(lane) = self.lanes.get(stream).filter(|lane| lane.phase == Phase::Live) else {
             return Ok(());
-        }
+        };
         let (directory, after) = (Arc::clone(&lane.directory), lane.read);
         let at_work = Arc::clone(&directory);
-        match self.tasks.block(move || slice::read(&at_work, feed, after)).await {
+        match self.shared.tasks.block(move || slice::read(&at_work, feed, after)).await {
             Ok(slice) => {
                 self.lanes.works(stream);
                 // Otherwise there is nothing new, and the tenant wakes up when there is.
@@ -282,35 +229,37 @@ impl Publisher {
         let Some(lane) = self.lanes.get(stream).filter(|lane| lane.phase == Phase::Unresolved) else {
             return Ok(());
         };
-        let jetstream = resume::JetStream { last_sequence: self.confirmed, began_empty: self.began_empty };
-        match resume::resolve(self.feed, lane, &self.broker, jetstream, &self.tasks).await? {
-            Resolved::GoOn { position, evidenced, unseen } => {
+        let resolver = Resolver {
+            feed: self.feed,
+            lane,
+            broker: &self.broker,
+            jetstream: JetStream { last_sequence: self.pipeline.confirmed(), began_empty: self.began_empty },
+            tasks: &self.shared.tasks,
+        };
+        match resolver.resolve().await {
+            Ok(Resolved::GoOn { position, evidenced, unseen }) => {
                 lane.evidenced = Some(evidenced);
                 for (revision, sequence, at) in unseen {
-                    hand_over(&self.accepted, lane, revision, sequence, at);
+                    self.evidence.hand_over(lane, revision, sequence, at);
                 }
+                self.positions.moved(&lane.directory, position);
                 self.lanes.go_on(stream, position);
-                self.keep_soon(stream);
             }
-            Resolved::SetAside(trouble) => self.lanes.set_aside(stream, trouble),
-            Resolved::Rest(trouble) => self.lanes.rest(stream, trouble),
-            Resolved::AwaitHistory => {}
+            Ok(Resolved::SetAside(trouble)) => self.lanes.set_aside(stream, trouble),
+            Ok(Resolved::AwaitHistory) => {}
+            Err(Obstacle::Files(trouble)) => self.lanes.rest(stream, trouble),
+            Err(Obstacle::Broker(trouble)) => {
+                self.lanes.unresolve(stream);
+                return Err(trouble);
+            }
         }
         Ok(())
     }
 
     async fn send(&mut self, stream: StreamId, message: Message) -> Result<(), Trouble> {
         let revision = message.revision;
-        match self.broker.send(message, self.predicted).await {
-            Ok(answer) => {
-                self.predicted += 1;
-                let predicted = self.predicted;
-                self.in_flight.push_back(Box::pin(async move {
-                    let outcome = Some((predicted, jetstream::acknowledged(answer).await));
-                    Answer { stream, revision, outcome }
-                }));
-                Ok(())
-            }
+        match self.pipeline.send(stream, message).await {
+            Ok(()) => Ok(()),
             Err(Refusal::TooLarge) => {
                 self.turn = None;
                 self.too_large(stream, revision);
@@ -320,28 +269,24 @@ impl Publisher {
         }
     }
 
-    /// Takes in an answer. Everything before it was as it should be.
+    /// Takes in an answer. All before it were as they should be.
     fn settle(&mut self, answer: Answer) -> Result<(), Trouble> {
         let Answer { stream, revision, outcome } = answer;
         let sequence = match outcome {
-            None => None,
-            Some((predicted, Ok(sequence))) if sequence == predicted => Some(sequence),
-            Some((predicted, outcome)) => {
+            Outcome::Passed => None,
+            Outcome::Stored(sequence) => {
+                self.shared.metrics.outbox_published(self.feed.jetstream_stream(), 1);
+                Some(sequence)
+            }
+            Outcome::Failed(Refusal::TooLarge) => {
+                self.too_large(stream, revision);
+                return Err(self.refused("it is too large"));
+            }
+            Outcome::Failed(Refusal::Unclear(reason)) => {
                 self.lanes.unresolve(stream);
-                return Err(match outcome {
-                    Ok(sequence) => self.refused(&format!("stored as {sequence} instead of {predicted}")),
-                    Err(Refusal::Unclear(reason)) => self.refused(&reason),
-                    Err(Refusal::TooLarge) => {
-                        self.too_large(stream, revision);
-                        self.refused("a message is too large")
-                    }
-                });
+                return Err(self.refused(&reason));
             }
         };
-        if let Some(sequence) = sequence {
-            self.confirmed = sequence;
-            self.metrics.outbox_published(self.feed.jetstream_stream(), 1);
-        }
         let Some(lane) = self.lanes.get(stream) else { return Ok(()) };
         let before = lane.position.unwrap_or_default();
         let position = OutboxPosition {
@@ -351,10 +296,10 @@ impl Publisher {
         };
         lane.position = Some(position);
         if let (Feed::Deprovisioning, Some(sequence)) = (self.feed, sequence) {
-            hand_over(&self.accepted, lane, revision, sequence, self.clock.now());
+            self.evidence.hand_over(lane, revision, sequence, self.shared.clock.now());
         }
+        self.positions.moved(&lane.directory, position);
         self.board.moved(stream, position);
-        self.keep_soon(stream);
         Ok(())
     }
 
@@ -363,129 +308,73 @@ impl Publisher {
         if let Some((stream, _)) = self.turn.take() {
             self.lanes.unresolve(stream);
         }
-        while let Some(answer) = self.in_flight.next().await {
+        while let Some(answer) = self.pipeline.next().await {
             self.lanes.unresolve(answer.stream);
         }
-        self.keep().await;
+        self.positions.keep(&self.shared.tasks).await;
+    }
+
+    fn all_is_well(&mut self) {
+        // Only trouble has made the pause longer.
+        if self.pause > PAUSE_MIN {
+            self.pause = PAUSE_MIN;
+            self.board.set_trouble(None);
+        }
+    }
+
+    /// Pauses, longer each time, unless the connection changes.
+    async fn wait_out(&mut self, trouble: &Trouble, signals: &mut Signals) {
+        let until = Instant::now() + self.pause;
+        self.pause = PAUSE_MAX.min(self.pause * 2);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return,
+                _ = signals.connection.changed() => return,
+                Some(request) = signals.requests.recv() => {
+                    request.answer(Err(ResumeError::Unavailable(trouble.detail.clone())));
+                }
+                Ok(()) = signals.changes.changed() => self.lanes.follow(self.directories.tenants()),
+            }
+        }
+    }
+
+    /// An operator says where a tenant that is set aside goes on.
+    async fn resume(&mut self, request: &Request) -> Result<bool, ResumeError> {
+        let stream = request.stream;
+        let Some(lane) = self.lanes.get(stream).filter(|lane| lane.phase == Phase::SetAside) else {
+            return Ok(false);
+        };
+        let (confirmed, tasks) = (self.pipeline.confirmed(), &self.shared.tasks);
+        let settled =
+            operator::settle(self.feed, &lane.directory, request.from, &self.broker, confirmed, tasks)
+                .await?;
+        lane.position = Some(settled);
+        lane.phase = Phase::Unresolved;
+        // A position that was to be kept must not come after the operator's.
+        self.positions.moved(&lane.directory, settled);
+        self.lanes.make_ready(stream);
+        Ok(true)
     }
 
     fn refused(&self, reason: &str) -> Trouble {
         let jetstream = self.feed.jetstream_stream();
-        self.metrics.outbox_failed(jetstream);
+        self.shared.metrics.outbox_failed(jetstream);
         Trouble::waiting(
             "jetstream_refused",
-            format!("{jetstream} did not take in a message as expected ({reason})"),
+            format!("{jetstream} did not take in a message as expected ({reason}); it is tried again"),
         )
     }
 
     fn too_large(&mut self, stream: StreamId, revision: Revision) {
-        self.metrics.outbox_failed(self.feed.jetstream_stream());
+        self.shared.metrics.outbox_failed(self.feed.jetstream_stream());
         let Some(lane) = self.lanes.get(stream) else { return };
         let detail = format!(
             "the message of revision {revision} is larger than NATS allows: raise max_payload of the server or \
              max_msg_size of {}, then `muster outbox resume --tenant {} --from {}`",
             self.feed.jetstream_stream(),
             lane.directory.tenant(),
-            revision.0 - 1
+            revision.0.saturating_sub(1)
         );
         self.lanes.set_aside(stream, Trouble::halted("outbox_message_too_large", detail));
-    }
-
-    /// An operator says where a tenant that is set aside goes on. What the broker holds now is settled by that.
-    async fn resume(&mut self, request: &Request) -> Result<bool, ResumeError> {
-        let unavailable = |reason: String| ResumeError::Unavailable(reason);
-        let stream = request.stream;
-        let Some(lane) = self.lanes.get(stream).filter(|lane| lane.phase == Phase::SetAside) else {
-            return Ok(false);
-        };
-        let directory = Arc::clone(&lane.directory);
-        let held =
-            self.broker.last_of(directory.tenant()).await.map_err(|trouble| unavailable(trouble.detail))?;
-        let (name, from, confirmed) = (self.feed.jetstream_stream(), request.from, self.confirmed);
-        let kept = self.tasks.block(move || {
-            let head = directory.log().head().map_err(|error| unavailable(error.to_string()))?.revision;
-            let sequence = held.map_or(0, |held| held.sequence);
-            let position = OutboxPosition {
-                revision: from.behind(head)?,
-                sequence,
-                settled_sequence: confirmed.max(sequence),
-            };
-            let kept = directory.operations().keep_outbox(name, position);
-            kept.map(|()| position).map_err(|error| unavailable(error.to_string()))
-        });
-        let position = kept.await?;
-        if let Some(lane) = self.lanes.get(stream) {
-            let (tenant, behind) = (lane.directory.tenant(), position.revision);
-            tracing::info!(
-                tenant.id = tenant, jetstream = name, revision = %behind,
-                "an operator lets tenant {tenant} go on behind revision {behind} in {name}"
-            );
-            lane.position = Some(position);
-            lane.phase = Phase::Unresolved;
-            self.lanes.make_ready(stream);
-        }
-        Ok(true)
-    }
-
-    fn keep_soon(&mut self, stream: StreamId) {
-        self.unkept.insert(stream);
-        self.keep_at.get_or_insert_with(|| Instant::now() + KEEP_WITHIN);
-    }
-
-    /// Keeps the positions that have moved.
-    async fn keep(&mut self) {
-        self.keep_at = None;
-        let name = self.feed.jetstream_stream();
-        let mut moved = Vec::with_capacity(self.unkept.len());
-        for stream in self.unkept.drain() {
-            if let Some(lane) = self.lanes.get(stream)
-                && let Some(position) = lane.position
-            {
-                moved.push((Arc::clone(&lane.directory), position));
-            }
-        }
-        if moved.is_empty() {
-            return;
-        }
-        let keep = move || {
-            for (directory, position) in moved {
-                if let Err(error) = directory.operations().keep_outbox(name, position) {
-                    let tenant = directory.tenant();
-                    tracing::warn!(
-                        tenant.id = tenant, error = %error,
-                        "the position of tenant {tenant} in {name} is not kept now: {error}"
-                    );
-                }
-            }
-        };
-        self.tasks.block(keep).await;
-    }
-}
-
-/// Hands an acceptance over as evidence, unless that revision has been already: once is enough, also when a lost
-/// stream is filled again.
-fn hand_over(
-    accepted: &mpsc::UnboundedSender<Accepted>,
-    lane: &mut Lane,
-    revision: Revision,
-    sequence: u64,
-    at: Timestamp,
-) {
-    if lane.evidenced.is_some_and(|evidenced| evidenced >= revision) {
-        return;
-    }
-    lane.evidenced = Some(revision);
-    let tenant = Arc::from(lane.directory.tenant());
-    let message = Accepted { tenant, stream: lane.directory.stream(), revision, sequence, at };
-    if accepted.send(message).is_err() {
-        tracing::debug!(
-            "nobody records acceptances any more; the next start compares history with the broker"
-        );
-    }
-}
-
-fn answer(request: Request, outcome: Result<bool, ResumeError>) {
-    if request.answer.send(outcome).is_err() {
-        tracing::debug!("whoever asked to resume a tenant did not wait for the answer");
     }
 }

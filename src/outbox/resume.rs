@@ -1,119 +1,55 @@
-//! Where a tenant goes on: what is kept, what the broker holds and what the log says, weighed against each other.
+//! Finds out where a tenant goes on: gathers what [`verdict`](super::verdict) weighs, from the tenant's files and
+//! from the leader of the JetStream stream.
 //!
-//! [`weigh`] is the rule, pure; [`resolve`] gathers what it needs. The normal way and the way after a failure are
-//! the same: every tenant comes through here before its first message, and again whenever the broker's answer was
-//! not the expected one. Nothing is guessed: where neither side knows, a person is asked.
+//! The normal way and the way after a failure are the same: every tenant comes through here before its first
+//! message, and again whenever the broker's answer was not the expected one.
 
 use std::sync::Arc;
 
-use provisioning::{Revision, StreamId, Timestamp};
+use projections::ViewError;
+use provisioning::{EventId, Revision, Timestamp};
 
 use super::feed::Feed;
 use super::jetstream::{Broker, Held};
 use super::lanes::Lane;
 use super::standing::Trouble;
+use super::verdict::{Facts, Last, Verdict, weigh};
 use crate::directory::{Directory, decode};
 use crate::event_log::ReadError;
 use crate::operations::OutboxPosition;
 use crate::tasks::Tasks;
 
-#[cfg(test)]
-mod tests;
-
-/// A message of the tenant in the JetStream stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Last {
-    sequence: u64,
-    revision: Revision,
-    /// Whether the log has that very event at that revision.
-    in_log: bool,
-}
-
-/// What is known when a tenant's position is weighed.
-#[derive(Debug, Clone, Copy, Default)]
-struct Facts {
-    /// The kept position; `None` if it was lost.
-    kept: Option<OutboxPosition>,
-    /// The last revision that a `deprovisioning.published` event names.
-    accepted: Option<Revision>,
-    /// The end of the log.
-    head: Revision,
-    /// The last message of the tenant's stream behind what an operator has settled.
-    last: Option<Last>,
-    /// The JetStream stream never held anything.
-    jetstream_empty: bool,
-    /// The JetStream stream ends before the kept position, or holds something else there.
-    lost: bool,
-}
-
-/// What follows from the facts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    /// Go on behind this.
-    GoOn(OutboxPosition),
-    /// The stream was lost or rolled back: publish again behind this.
-    Again(OutboxPosition),
-    /// Nobody knows: ask.
-    Ask,
-    /// The broker has, or was sent, what the log does not have.
-    AheadOfLog(Revision),
-}
-
-fn weigh(facts: &Facts) -> Verdict {
-    if let Some(last) = facts.last
-        && !last.in_log
-    {
-        return Verdict::AheadOfLog(last.revision);
-    }
-    let at_last =
-        |last: Last| OutboxPosition { revision: last.revision, sequence: last.sequence, settled_sequence: 0 };
-    let Some(kept) = facts.kept else {
-        let accepted =
-            facts.accepted.map(|revision| OutboxPosition { revision, ..OutboxPosition::default() });
-        return match (facts.last.map(at_last), accepted) {
-            (Some(last), accepted) => {
-                let revision = last.revision.max(accepted.unwrap_or_default().revision);
-                Verdict::GoOn(OutboxPosition { revision, ..last })
-            }
-            (None, Some(accepted)) => Verdict::GoOn(accepted),
-            (None, None) if facts.jetstream_empty => Verdict::GoOn(OutboxPosition::default()),
-            (None, None) => Verdict::Ask,
-        };
-    };
-    if kept.revision > facts.head {
-        return Verdict::AheadOfLog(kept.revision);
-    }
-    match facts.last {
-        last if facts.lost => Verdict::Again(last.map(at_last).unwrap_or_default()),
-        Some(last) if last.sequence > kept.sequence => Verdict::GoOn(OutboxPosition {
-            revision: kept.revision.max(last.revision),
-            sequence: last.sequence,
-            settled_sequence: kept.settled_sequence,
-        }),
-        _ => Verdict::GoOn(kept),
-    }
-}
-
 /// What to do with a tenant.
 #[derive(Debug)]
 pub(super) enum Resolved {
-    /// Go on; these messages were accepted without our having seen the acknowledgement, or without its having
-    /// been recorded.
-    GoOn { position: OutboxPosition, evidenced: Revision, unseen: Vec<(Revision, u64, Timestamp)> },
+    /// Go on.
+    GoOn {
+        /// From here.
+        position: OutboxPosition,
+        /// The last revision whose acceptance is in evidence.
+        evidenced: Revision,
+        /// Messages that were accepted without our having seen it, or without its having been recorded.
+        unseen: Vec<(Revision, u64, Timestamp)>,
+    },
     /// Set it aside.
     SetAside(Trouble),
-    /// Its files cannot be read now.
-    Rest(Trouble),
     /// History has to come further first.
     AwaitHistory,
 }
 
-/// What the tenant's files say.
-struct Local {
-    kept: Option<OutboxPosition>,
-    head: Revision,
-    /// Revision and sequence of the last acceptance in evidence.
-    accepted: Option<(Revision, u64)>,
+/// Why it cannot be found out now.
+#[derive(Debug)]
+pub(super) enum Obstacle {
+    /// The broker does not answer, which concerns all tenants.
+    Broker(Trouble),
+    /// This tenant's files cannot be read.
+    Files(Trouble),
+}
+
+impl From<Trouble> for Obstacle {
+    fn from(trouble: Trouble) -> Self {
+        Self::Broker(trouble)
+    }
 }
 
 /// The JetStream stream as a whole.
@@ -125,237 +61,237 @@ pub(super) struct JetStream {
     pub(super) began_empty: bool,
 }
 
-/// Finds out where a tenant goes on. An error is the broker's, hence everybody's.
-pub(super) async fn resolve(
-    feed: Feed,
-    lane: &Lane,
-    broker: &Broker,
-    jetstream: JetStream,
-    tasks: &Tasks,
-) -> Result<Resolved, Trouble> {
-    let directory = &lane.directory;
-    if let Some(reason) = directory.halted() {
-        return Ok(Resolved::SetAside(Trouble::halted("tenant_halted", reason)));
-    }
-    let asks_history = feed == Feed::Deprovisioning && lane.evidenced.is_none();
-    if asks_history && *directory.history_position().borrow() < lane.begun_at {
-        return Ok(Resolved::AwaitHistory);
-    }
-    let (at_work, known) = (Arc::clone(directory), lane.position);
-    let local = match tasks.block(move || local(feed, &at_work, known, asks_history)).await {
-        Ok(local) => local,
-        Err(reason) => return Ok(Resolved::Rest(Trouble::waiting("outbox_files_unreadable", reason))),
-    };
-    let found = find(directory, broker, local.kept, jetstream.last_sequence).await?;
-    let last = match found.last {
-        Some((held, revision)) => {
-            let (at_work, event) = (Arc::clone(directory), held.event);
-            let stands = tasks.block(move || stands_in_log(&at_work, revision, event)).await;
-            match stands {
-                Ok(in_log) => Some(Last { sequence: held.sequence, revision, in_log }),
-                Err(error) => {
-                    let trouble = Trouble::waiting("outbox_files_unreadable", error.to_string());
-                    return Ok(Resolved::Rest(trouble));
-                }
-            }
-        }
-        None => None,
-    };
-    let verdict = weigh(&Facts {
-        kept: local.kept,
-        accepted: local.accepted.map(|(revision, _)| revision),
-        head: local.head,
-        last,
-        jetstream_empty: jetstream.began_empty,
-        lost: found.lost,
-    });
-    let position = match verdict {
-        Verdict::GoOn(position) => position,
-        Verdict::Again(position) => {
-            tracing::warn!(
-                tenant.id = directory.tenant(),
-                jetstream = feed.jetstream_stream(),
-                "the JetStream stream {} was lost or rolled back: tenant {} is published again behind revision {}",
-                feed.jetstream_stream(),
-                directory.tenant(),
-                position.revision
-            );
-            position
-        }
-        Verdict::Ask => return Ok(Resolved::SetAside(position_unknown(feed, directory))),
-        Verdict::AheadOfLog(revision) => {
-            return Ok(Resolved::SetAside(ahead_of_log(feed, directory, revision, local.head)));
-        }
-    };
-    let evidenced =
-        lane.evidenced.unwrap_or_else(|| local.accepted.map_or(Revision::ZERO, |(revision, _)| revision));
-    let unseen = if feed == Feed::Events || found.lost {
-        Vec::new()
-    } else {
-        let seen = match (lane.evidenced, local.accepted) {
-            (Some(_), _) => local.kept.map_or(0, |kept| kept.sequence),
-            // A sequence beyond the position is one of a stream that was lost since.
-            (None, accepted) => {
-                accepted.map(|(_, sequence)| sequence).filter(|at| *at <= position.sequence).unwrap_or(0)
-            }
-        };
-        let behind = seen.max(position.settled_sequence);
-        unseen(directory, broker, behind, position.sequence, evidenced).await?
-    };
-    Ok(Resolved::GoOn { position, evidenced, unseen })
+/// What the tenant's files say.
+struct Local {
+    kept: Option<OutboxPosition>,
+    head: Revision,
+    /// Revision and sequence of the last acceptance in evidence.
+    accepted: Option<(Revision, u64)>,
 }
 
-fn local(
-    feed: Feed,
-    directory: &Directory,
-    known: Option<OutboxPosition>,
-    asks_history: bool,
-) -> Result<Local, String> {
-    let kept = match known {
-        Some(known) => Some(known),
-        None => directory.operations().outbox(feed.jetstream_stream()).map_err(|error| error.to_string())?,
-    };
-    let head = directory.log().head().map_err(|error| error.to_string())?.revision;
-    let accepted = if asks_history {
-        directory
-            .with_history(|history| match history.last_accepted()? {
-                Some(revision) => Ok(history.accepted(revision)?.map(|at| (revision, at.sequence))),
-                None => Ok(None),
-            })
-            .map_err(|error: projections::ViewError| error.to_string())?
-    } else {
-        None
-    };
-    Ok(Local { kept, head, accepted })
-}
-
-/// What the broker holds of a tenant.
+/// What the broker holds of the tenant.
 struct Found {
+    /// The last message of the tenant's own stream that no operator has settled.
     last: Option<(Held, Revision)>,
+    /// The JetStream stream is not, or not any more, what the kept position speaks of.
     lost: bool,
 }
 
-async fn find(
-    directory: &Directory,
-    broker: &Broker,
-    kept: Option<OutboxPosition>,
-    jetstream_last: u64,
-) -> Result<Found, Trouble> {
-    let stream = directory.stream();
-    let last = broker.last_of(directory.tenant()).await?;
-    let own = last.as_ref().and_then(|held| held.revision_of(stream));
-    let Some(kept) = kept else {
-        // A message of somebody else hides ours; to look through all of them would take too long.
-        return Ok(Found { last: last.zip(own), lost: false });
-    };
-    let lost = jetstream_last < kept.sequence.max(kept.settled_sequence)
-        || holds_something_else(broker, stream, kept, last.as_ref()).await?;
-    let settled = if lost { 0 } else { kept.settled_sequence };
-    let last = match last {
-        Some(held) if held.sequence <= settled => None,
-        Some(held) if own.is_some() => Some(held).zip(own),
-        // Somebody else publishes on our subjects. What we published since the kept position is before that.
-        Some(foreign) => {
-            let behind = if lost { 0 } else { kept.sequence.max(settled) };
-            last_own(directory, broker, behind, foreign.sequence).await?
+/// One tenant, and whom to ask about it.
+pub(super) struct Resolver<'a> {
+    pub(super) feed: Feed,
+    pub(super) lane: &'a Lane,
+    pub(super) broker: &'a Broker,
+    pub(super) jetstream: JetStream,
+    pub(super) tasks: &'a Tasks,
+}
+
+impl Resolver<'_> {
+    /// Finds out where the tenant goes on.
+    pub(super) async fn resolve(self) -> Result<Resolved, Obstacle> {
+        let directory = &self.lane.directory;
+        if let Some(reason) = directory.halted() {
+            return Ok(Resolved::SetAside(Trouble::halted("tenant_halted", reason)));
         }
-        None => None,
-    };
-    Ok(Found { last, lost })
-}
-
-/// Whether another message than ours stands at the kept position: then the stream is not the one that we wrote to,
-/// however long it is. A message that is not there any more says nothing: it was removed, or has expired.
-async fn holds_something_else(
-    broker: &Broker,
-    stream: StreamId,
-    kept: OutboxPosition,
-    last: Option<&Held>,
-) -> Result<bool, Trouble> {
-    if kept.sequence <= kept.settled_sequence {
-        return Ok(false);
-    }
-    let ours = |held: &Held| held.revision_of(stream).is_some_and(|revision| revision <= kept.revision);
-    match last {
-        Some(held) if held.sequence == kept.sequence => Ok(!ours(held)),
-        _ => Ok(broker.at(kept.sequence).await?.is_some_and(|held| !ours(&held))),
-    }
-}
-
-/// The last message of the tenant's own stream behind a sequence.
-async fn last_own(
-    directory: &Directory,
-    broker: &Broker,
-    behind: u64,
-    end: u64,
-) -> Result<Option<(Held, Revision)>, Trouble> {
-    let mut own = None;
-    let mut sequence = behind;
-    while sequence < end {
-        let Some(held) = broker.next_of(directory.tenant(), sequence + 1).await? else { break };
-        sequence = held.sequence;
-        if let Some(revision) = held.revision_of(directory.stream()) {
-            own = Some((held, revision));
+        if self.asks_history() && *directory.history_position().borrow() < self.lane.begun_at {
+            return Ok(Resolved::AwaitHistory);
         }
-    }
-    Ok(own)
-}
-
-/// The messages of the tenant's own stream whose acceptance is no evidence yet, with the broker's time.
-async fn unseen(
-    directory: &Directory,
-    broker: &Broker,
-    behind: u64,
-    end: u64,
-    evidenced: Revision,
-) -> Result<Vec<(Revision, u64, Timestamp)>, Trouble> {
-    let mut unseen = Vec::new();
-    let mut sequence = behind;
-    while sequence < end {
-        let Some(held) = broker.next_of(directory.tenant(), sequence + 1).await? else { break };
-        sequence = held.sequence;
-        match held.revision_of(directory.stream()) {
-            Some(revision) if revision > evidenced && sequence <= end => {
-                unseen.push((revision, sequence, held.at))
+        let local = self.local().await?;
+        let found = self.find(local.kept).await?;
+        let last = match &found.last {
+            Some((held, revision)) => Some(self.compare_with_log(held, *revision).await?),
+            None => None,
+        };
+        let verdict = weigh(&Facts {
+            kept: local.kept,
+            accepted: local.accepted.map(|(revision, _)| revision),
+            head: local.head,
+            last,
+            jetstream_empty: self.jetstream.began_empty,
+            lost: found.lost,
+        });
+        let position = match verdict {
+            Verdict::GoOn(position) => position,
+            Verdict::Again(position) => {
+                let (jetstream, tenant) = (self.feed.jetstream_stream(), directory.tenant());
+                tracing::warn!(
+                    tenant.id = tenant, jetstream, revision = %position.revision,
+                    "{jetstream} was lost or rolled back: tenant {tenant} is published again behind revision {}",
+                    position.revision
+                );
+                position
             }
-            _ => {}
+            Verdict::Ask => return Ok(Resolved::SetAside(self.position_unknown())),
+            Verdict::AheadOfLog(revision) => {
+                return Ok(Resolved::SetAside(self.ahead_of_log(revision, local.head)));
+            }
+        };
+        let recorded = local.accepted.map_or(Revision::ZERO, |(revision, _)| revision);
+        let evidenced = self.lane.evidenced.unwrap_or(recorded);
+        // What a stream that was lost still holds was evidence before.
+        let unseen = match self.feed {
+            Feed::Deprovisioning if !found.lost => self.unseen(&local, position, evidenced).await?,
+            Feed::Deprovisioning | Feed::Events => Vec::new(),
+        };
+        Ok(Resolved::GoOn { position, evidenced, unseen })
+    }
+
+    /// Only at the beginning; later this process knows what it has handed over as evidence.
+    fn asks_history(&self) -> bool {
+        self.feed == Feed::Deprovisioning && self.lane.evidenced.is_none()
+    }
+
+    /// Reads what the tenant's files say.
+    async fn local(&self) -> Result<Local, Obstacle> {
+        let (directory, known, feed) = (Arc::clone(&self.lane.directory), self.lane.position, self.feed);
+        let asks_history = self.asks_history();
+        let read = self.tasks.block(move || {
+            let kept = match known {
+                Some(known) => Some(known),
+                None => directory
+                    .operations()
+                    .outbox(feed.jetstream_stream())
+                    .map_err(|error| error.to_string())?,
+            };
+            let head = directory.log().head().map_err(|error| error.to_string())?.revision;
+            let accepted =
+                if asks_history { accepted(&directory).map_err(|error| error.to_string())? } else { None };
+            Ok(Local { kept, head, accepted })
+        });
+        read.await.map_err(unreadable)
+    }
+
+    /// Asks the broker what it holds.
+    async fn find(&self, kept: Option<OutboxPosition>) -> Result<Found, Trouble> {
+        let last = self.broker.last_of(self.lane.directory.tenant()).await?;
+        let own = last.as_ref().and_then(|held| self.own(held));
+        let Some(kept) = kept else {
+            // A message of somebody else hides ours; to look through all of them would take too long.
+            return Ok(Found { last: last.zip(own), lost: false });
+        };
+        let is_lost = self.jetstream.last_sequence < kept.sequence.max(kept.settled_sequence)
+            || self.holds_something_else(kept, last.as_ref()).await?;
+        let settled = if is_lost { 0 } else { kept.settled_sequence };
+        let last = match last {
+            Some(held) if held.sequence <= settled => None,
+            Some(held) if own.is_some() => Some(held).zip(own),
+            // Somebody else publishes on our subjects. What we published since the kept position is before that.
+            Some(foreign) => {
+                let behind = if is_lost { 0 } else { kept.sequence.max(settled) };
+                self.own_between(behind, foreign.sequence).await?.pop()
+            }
+            None => None,
+        };
+        Ok(Found { last, lost: is_lost })
+    }
+
+    /// Whether another message than ours stands at the kept position: then the stream is not the one that we
+    /// wrote to, however long it is. A message that is not there any more says nothing: it was removed, or has
+    /// expired.
+    async fn holds_something_else(&self, kept: OutboxPosition, last: Option<&Held>) -> Result<bool, Trouble> {
+        if kept.sequence <= kept.settled_sequence {
+            return Ok(false);
+        }
+        let ours = |held: &Held| self.own(held).is_some_and(|revision| revision <= kept.revision);
+        match last {
+            Some(held) if held.sequence == kept.sequence => Ok(!ours(held)),
+            _ => Ok(self.broker.at(kept.sequence).await?.is_some_and(|held| !ours(&held))),
         }
     }
-    Ok(unseen)
+
+    /// Messages whose acceptance is no evidence yet, with the broker's time.
+    async fn unseen(
+        &self,
+        local: &Local,
+        position: OutboxPosition,
+        evidenced: Revision,
+    ) -> Result<Vec<(Revision, u64, Timestamp)>, Trouble> {
+        let seen = match self.lane.evidenced {
+            Some(_) => local.kept.map_or(0, |kept| kept.sequence),
+            None => match local.accepted {
+                Some((_, sequence)) if sequence <= position.sequence => sequence,
+                // A sequence beyond the position is one of a stream that was lost since.
+                Some(_) | None => 0,
+            },
+        };
+        let behind = seen.max(position.settled_sequence);
+        let unseen = self.own_between(behind, position.sequence).await?;
+        let unseen = unseen.into_iter().filter(|(_, revision)| *revision > evidenced);
+        Ok(unseen.map(|(held, revision)| (revision, held.sequence, held.at)).collect())
+    }
+
+    /// The messages of the tenant's own stream behind a sequence, up to another one.
+    async fn own_between(&self, behind: u64, end: u64) -> Result<Vec<(Held, Revision)>, Trouble> {
+        let mut own = Vec::new();
+        let mut sequence = behind;
+        while sequence < end {
+            let Some(held) = self.broker.next_of(self.lane.directory.tenant(), sequence + 1).await? else {
+                break;
+            };
+            sequence = held.sequence;
+            if let Some(revision) = self.own(&held).filter(|_| sequence <= end) {
+                own.push((held, revision));
+            }
+        }
+        Ok(own)
+    }
+
+    fn own(&self, held: &Held) -> Option<Revision> {
+        held.revision_of(self.lane.directory.stream())
+    }
+
+    /// Looks whether the log has the event that a message is about.
+    async fn compare_with_log(&self, held: &Held, revision: Revision) -> Result<Last, Obstacle> {
+        let (directory, event) = (Arc::clone(&self.lane.directory), held.event);
+        let in_log = self.tasks.block(move || stands_in_log(&directory, revision, event)).await;
+        let in_log = in_log.map_err(|error| unreadable(error.to_string()))?;
+        Ok(Last { sequence: held.sequence, revision, in_log })
+    }
+
+    fn ahead_of_log(&self, revision: Revision, head: Revision) -> Trouble {
+        Trouble::halted(
+            "outbox_ahead_of_log",
+            format!(
+                "revision {revision} was published to {}, and the log, which ends at {head}, does not have that \
+                 event: put back the newer log, or go on with `muster outbox resume --tenant {} --from \
+                 REVISION|head|start`",
+                self.feed.jetstream_stream(),
+                self.lane.directory.tenant()
+            ),
+        )
+    }
+
+    fn position_unknown(&self) -> Trouble {
+        Trouble::waiting(
+            "outbox_position_unknown",
+            format!(
+                "neither operations.db nor the broker knows how far publishing to {} had come: say so with \
+                 `muster outbox resume --tenant {} --from REVISION|head|start`",
+                self.feed.jetstream_stream(),
+                self.lane.directory.tenant()
+            ),
+        )
+    }
+}
+
+fn unreadable(reason: String) -> Obstacle {
+    Obstacle::Files(Trouble::waiting("outbox_files_unreadable", reason))
+}
+
+fn accepted(directory: &Directory) -> Result<Option<(Revision, u64)>, ViewError> {
+    directory.with_history(|history| match history.last_accepted()? {
+        Some(revision) => Ok(history.accepted(revision)?.map(|accepted| (revision, accepted.sequence))),
+        None => Ok(None),
+    })
 }
 
 fn stands_in_log(
     directory: &Directory,
     revision: Revision,
-    event: Option<provisioning::EventId>,
+    event: Option<EventId>,
 ) -> Result<bool, ReadError> {
-    let before = Revision(revision.0.saturating_sub(1));
-    let stored = directory.log().read(before, 1)?;
+    let stored = directory.log().read(Revision(revision.0.saturating_sub(1)), 1)?;
     Ok(stored.first().is_some_and(|stored| {
         stored.revision == revision && decode::header(stored).is_ok_and(|header| Some(header.id) == event)
     }))
-}
-
-fn ahead_of_log(feed: Feed, directory: &Directory, revision: Revision, head: Revision) -> Trouble {
-    Trouble::halted(
-        "outbox_ahead_of_log",
-        format!(
-            "revision {revision} was published to {}, and the log, which ends at {head}, does not have that event: \
-             put back the newer log, or go on with `muster outbox resume --tenant {} --from REVISION|head|start`",
-            feed.jetstream_stream(),
-            directory.tenant()
-        ),
-    )
-}
-
-fn position_unknown(feed: Feed, directory: &Directory) -> Trouble {
-    Trouble::waiting(
-        "outbox_position_unknown",
-        format!(
-            "neither operations.db nor the broker knows how far publishing to {} had come: \
-             say so with `muster outbox resume --tenant {} --from REVISION|head|start`",
-            feed.jetstream_stream(),
-            directory.tenant()
-        ),
-    )
 }

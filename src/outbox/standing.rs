@@ -48,6 +48,14 @@ impl Trouble {
     }
 }
 
+/// The broker's failure to answer, as trouble of a whole JetStream stream.
+pub(super) fn unavailable(error: &dyn std::error::Error) -> Trouble {
+    Trouble::waiting(
+        "nats_unavailable",
+        format!("NATS does not answer as it should ({error}); it is tried again"),
+    )
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.detail)

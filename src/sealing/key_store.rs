@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::payload::{self, OpenedPayload, SealedPayload};
 use super::secret::{NONCE_BYTES, SECRET_BYTES, Secret, TAG_BYTES, random_bytes};
 use super::{KeyError, MasterKey};
-use crate::event_log::sqlite::file::{Layout, OpenError};
+use crate::sqlite_file::{Layout, OpenError};
 
 #[cfg(test)]
 mod tests;

@@ -471,7 +471,10 @@ fn a_rebuilt_view_equals_the_live_one_however_events_were_batched() {
         write(&mut rebuilt, &log.events, batch);
         rebuilt.finish().unwrap();
         assert_eq!(digest::compare(&live, &digest::tables(&place.file(name)).unwrap()), Vec::<String>::new());
-        assert!(!place.file(&format!("{name}-wal")).exists());
+        assert!(
+            !place.file(&format!("{name}-wal")).exists(),
+            "neither the rebuild nor the digest leaves one"
+        );
         let reader = CurrentReader::open(&place.file(name)).unwrap();
         assert_eq!(reader.groups_of(id(1)).unwrap().len(), 1);
         let mut writer = CurrentWriter::open(&place.file(name), STREAM).unwrap();
@@ -486,7 +489,7 @@ fn a_rebuilt_view_equals_the_live_one_however_events_were_batched() {
 fn check_broken(result: Result<Option<provisioning::Resource>, ViewError>, reason: &str) {
     match result {
         Err(ViewError::Broken { view: "current", reason: found }) => {
-            assert!(found.contains(reason), "{found}")
+            assert!(found.contains(reason), "{found}");
         }
         other => panic!("{other:?}"),
     }

@@ -1,1 +1,97 @@
+//! What identity providers ask all day is answered from an index, however many users there are.
 
+use rusqlite::{Connection, params_from_iter};
+use scim::ResourceType::{Group, User};
+use scim::filter::{parse, typed};
+use scim::schemas::Schemas;
+
+use super::*;
+use crate::current::CurrentWriter;
+use crate::testing::{Place, STREAM};
+
+/// The plan of a page of a list, a line for each step.
+fn plan(resource_type: ResourceType, filter: &str) -> Vec<String> {
+    let place = Place::new();
+    drop(CurrentWriter::open(&place.file("current.db"), STREAM).unwrap());
+    let connection = Connection::open(place.file("current.db")).unwrap();
+    register_functions(&connection).unwrap();
+    let filter = typed::check(&parse::parse(filter).unwrap(), Schemas::standard().of(resource_type)).unwrap();
+    let condition = Compiler { resource_type, domain: Some("okta") }.compile(&filter);
+    let select = Fragment::text("EXPLAIN QUERY PLAN SELECT r.rid FROM resources AS r WHERE r.type = ")
+        .bind(resource_type.name().to_owned())
+        .then_text(" AND r.hidden = 0 AND ")
+        .then(condition)
+        .then_text(" ORDER BY r.rid LIMIT 100");
+    let mut statement = connection.prepare(select.sql()).unwrap();
+    let steps = statement.query_map(params_from_iter(select.values()), |row| row.get(3)).unwrap();
+    steps.collect::<Result<_, _>>().unwrap()
+}
+
+/// Each of these steps is in the plan, and nothing walks all resources, addresses or memberships.
+#[track_caller]
+fn check(resource_type: ResourceType, filter: &str, steps: &[&str]) {
+    let plan = plan(resource_type, filter);
+    for step in steps {
+        assert!(plan.iter().any(|line| line.contains(step)), "{step} is not in {plan:#?}");
+    }
+    let walks = |line: &String| {
+        let whole_table = line.starts_with("SCAN ") && !line.contains("VIRTUAL TABLE");
+        whole_table || line.ends_with("resources_listed (type=?)")
+    };
+    assert!(!plan.iter().any(walks), "{plan:#?}");
+}
+
+#[test]
+fn a_user_is_found_by_what_identity_providers_match_on() {
+    check(User, "userName eq \"a\"", &["r USING INDEX resources_name (type=? AND name_folded=?)"]);
+    check(User, "id eq \"a\"", &["r USING INDEX resources_id (id=?)"]);
+    check(User, "externalId eq \"a\"", &["external_ids_value (type=? AND domain=? AND value=?)", "rid=?"]);
+    check(User, "emails.value eq \"a\"", &["a USING PRIMARY KEY (value_folded=?)", "rid=?"]);
+    check(User, "emails eq \"a\"", &["a USING PRIMARY KEY (value_folded=?)"]);
+    check(User, "emails[type eq \"work\" and value eq \"a\"]", &["a USING PRIMARY KEY (value_folded=?)"]);
+    check(User, "userName eq \"a\" and active eq true", &["resources_name (type=? AND name_folded=?)"]);
+}
+
+#[test]
+fn a_group_is_found_by_its_name() {
+    check(Group, "displayName eq \"a\"", &["r USING INDEX resources_name (type=? AND name_folded=?)"]);
+    check(Group, "externalId eq \"a\"", &["external_ids_value (type=? AND domain=? AND value=?)"]);
+}
+
+#[test]
+fn memberships_are_found_from_either_end() {
+    let of_user =
+        ["o USING INDEX resources_id (id=?)", "m USING COVERING INDEX memberships_member (member_rid=?)"];
+    check(Group, "members.value eq \"a\"", &of_user);
+    check(Group, "members eq \"a\"", &of_user);
+    check(Group, "members[value eq \"a\"]", &of_user);
+    let of_group = ["o USING INDEX resources_id (id=?)", "m USING PRIMARY KEY (group_rid=?)"];
+    check(User, "groups.value eq \"a\"", &of_group);
+    check(User, "groups[value eq \"a\" and type eq \"direct\"]", &of_group);
+    check(Group, "id eq \"a\" and members[value eq \"b\"]", &["r USING INDEX resources_id (id=?"]);
+}
+
+#[test]
+fn terms_of_an_or_are_looked_up_one_by_one() {
+    check(
+        User,
+        "userName eq \"a\" or emails.value eq \"b\" or id eq \"c\" or externalId eq \"d\"",
+        &[
+            "MULTI-INDEX OR",
+            "r USING INDEX resources_name (type=? AND name_folded=?)",
+            "a USING PRIMARY KEY (value_folded=?)",
+            "r USING INDEX resources_id (id=?)",
+            "external_ids_value (type=? AND domain=? AND value=?)",
+        ],
+    );
+}
+
+#[test]
+fn lists_by_type_and_active_are_read_in_order_from_an_index_alone() {
+    for filter in ["active eq true", "id pr"] {
+        let plan = plan(User, filter);
+        assert!(plan.iter().any(|line| line.contains("resources_listed (type=?)")), "{plan:#?}");
+        assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:#?}");
+    }
+    assert!(plan(User, "active eq true")[0].contains("COVERING INDEX"));
+}

@@ -32,7 +32,7 @@ pub(super) struct Operand {
 /// A row for each of several values.
 pub(super) struct Rows {
     /// What stands after `FROM`; ends in a condition.
-    pub(super) rows: Fragment,
+    pub(super) from: Fragment,
     /// The value of a row.
     pub(super) operand: Operand,
     /// The order that puts the primary value first.
@@ -137,9 +137,9 @@ impl Compiler<'_> {
         if let Some(kept) = self.in_a_column(path) {
             return Source::One(kept);
         }
-        if let Some((rows, element)) = self.elements(path) {
+        if let Some((from, element)) = self.elements(path) {
             let operand = element.part(path.sub_attribute.as_deref());
-            return Source::Many(Rows { rows, operand, first: element.first() });
+            return Source::Many(Rows { from, operand, first: element.first() });
         }
         let Some(pointer) = self.document_pointer(path) else {
             return self.of_schemas();
@@ -194,12 +194,12 @@ impl Compiler<'_> {
             ResourceType::User => schemas::USER,
             ResourceType::Group => schemas::GROUP,
         };
-        let rows = Fragment::text("(SELECT 0 AS n, ").bind(core.to_owned()).then_text(
+        let from = Fragment::text("(SELECT 0 AS n, ").bind(core.to_owned()).then_text(
             " AS urn UNION ALL SELECT 1, x.key FROM json_each(r.document) AS x WHERE instr(x.key, ':') > 0) AS s \
              WHERE 1",
         );
         let operand = Operand { sql: Fragment::text("s.urn"), form: Form::Stored };
-        Source::Many(Rows { rows, operand, first: "s.n, s.urn" })
+        Source::Many(Rows { from, operand, first: "s.n, s.urn" })
     }
 }
 

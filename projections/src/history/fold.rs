@@ -1,14 +1,15 @@
 //! What an event about a user or group means for its history: the one fold, over a document of one name.
 //!
 //! History keeps no documents. It folds each event with [`provisioning::evolve::evolve`] over what it does keep:
-//! name, `active`, hidden, deleted, erased. A merge patch replaces a plain value or an array as a whole, so the
+//! name, `active`, hidden or deleted, erased. A merge patch replaces a plain value or an array as a whole, so the
 //! name after it is right without the rest of the document, and e-mail addresses are in the result exactly when
 //! the event set them.
 
 use std::collections::BTreeMap;
 
 use provisioning::evolve::evolve;
-use provisioning::{Recorded, Resource, ResourceId, Revision};
+use provisioning::{Recorded, Resource, ResourceId, Revision, Subject};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, params};
 use scim::fold::fold;
 use scim::{Object, ResourceType};
@@ -22,18 +23,51 @@ use crate::query;
 struct Version {
     name: Option<String>,
     active: bool,
-    hidden: bool,
-    deleted: bool,
+    state: State,
     erased: bool,
 }
 
-/// Takes in an event about the resource itself (not about its members).
-pub(super) fn take_in(
-    connection: &Connection,
-    resource_type: ResourceType,
-    id: ResourceId,
-    recorded: &Recorded,
-) -> rusqlite::Result<()> {
+/// Whether and how there was a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Visible,
+    Hidden,
+    Deleted,
+}
+
+impl ToSql for State {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Visible => 0,
+            Self::Hidden => 1,
+            Self::Deleted => 2,
+        }
+        .into())
+    }
+}
+
+impl FromSql for State {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self::Visible),
+            1 => Ok(Self::Hidden),
+            2 => Ok(Self::Deleted),
+            _ => Err(FromSqlError::Other("not the state of a resource".into())),
+        }
+    }
+}
+
+/// Takes in an event about a user or group itself (not about its members).
+pub(super) fn take_in(connection: &Connection, recorded: &Recorded) -> rusqlite::Result<()> {
+    let (resource_type, id) = match recorded.header.subject {
+        Subject::User(id) => (ResourceType::User, id),
+        Subject::Group(id) => (ResourceType::Group, id),
+        Subject::Client(_)
+        | Subject::Token(_)
+        | Subject::Tenant
+        | Subject::RegisteredTenant(_)
+        | Subject::Operator(_) => return Ok(()),
+    };
     let known = match rid(connection, id)? {
         Some(rid) => last(connection, rid)?.map(|version| (rid, version)),
         None => None,
@@ -59,7 +93,7 @@ pub(super) fn take_in(
             version.insert(connection, rid, revision)
         }
         (Some((rid, before)), None) => {
-            Version { active: false, deleted: true, ..before }.insert(connection, rid, revision)
+            Version { active: false, state: State::Deleted, ..before }.insert(connection, rid, revision)
         }
     }
 }
@@ -93,20 +127,14 @@ fn note_names(
 }
 
 fn last(connection: &Connection, rid: Revision) -> rusqlite::Result<Option<Version>> {
-    let last = "SELECT name, active, hidden, deleted, erased FROM versions WHERE rid = ?1
+    let last = "SELECT name, active, state, erased FROM versions WHERE rid = ?1
                 ORDER BY revision DESC LIMIT 1";
     query::one(connection, last, [Column(rid)], Version::read)
 }
 
 impl Version {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            name: row.get(0)?,
-            active: row.get(1)?,
-            hidden: row.get(2)?,
-            deleted: row.get(3)?,
-            erased: row.get(4)?,
-        })
+        Ok(Self { name: row.get(0)?, active: row.get(1)?, state: row.get(2)?, erased: row.get(3)? })
     }
 
     fn of(resource: &Resource) -> Self {
@@ -114,8 +142,7 @@ impl Version {
         Self {
             name: name.and_then(Value::as_str).map(str::to_owned),
             active: resource.active,
-            hidden: resource.hidden,
-            deleted: false,
+            state: if resource.hidden { State::Hidden } else { State::Visible },
             erased: resource.erased,
         }
     }
@@ -129,7 +156,7 @@ impl Version {
         rid: Revision,
         recorded: &Recorded,
     ) -> Option<Resource> {
-        if self.deleted {
+        if self.state == State::Deleted {
             return None;
         }
         let name = self.name.clone().map(|name| (name_attribute(resource_type).to_owned(), name.into()));
@@ -140,7 +167,7 @@ impl Version {
             external_ids: BTreeMap::new(),
             active: self.active,
             invited: false,
-            hidden: self.hidden,
+            hidden: self.state == State::Hidden,
             erased: self.erased,
             created_revision: rid,
             revision: rid,
@@ -151,10 +178,10 @@ impl Version {
     }
 
     fn insert(&self, connection: &Connection, rid: Revision, revision: Revision) -> rusqlite::Result<()> {
-        let insert = "INSERT INTO versions (rid, revision, name, active, hidden, deleted, erased)
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let Self { name, active, hidden, deleted, erased } = self;
-        let values = params![Column(rid), Column(revision), name, active, hidden, deleted, erased];
+        let insert = "INSERT INTO versions (rid, revision, name, active, state, erased)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let Self { name, active, state, erased } = self;
+        let values = params![Column(rid), Column(revision), name, active, state, erased];
         query::execute(connection, insert, values)
     }
 }

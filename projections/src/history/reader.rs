@@ -15,9 +15,11 @@ use super::{Accepted, AccessRow, LAYOUT, MembershipInterval, failed, instants, i
 use crate::column::{Column, read, read_optional};
 use crate::{Position, ViewError, query, view};
 
-/// The version of `v.rid` that was true after the event at `?1`.
-const TRUE_THEN: &str =
-    "v.revision = (SELECT max(w.revision) FROM versions AS w WHERE w.rid = v.rid AND w.revision <= ?1)";
+/// The version `v` of the resource `u` that was true after the event at `?1`. The inner `u.rid` is not `v.rid`, so
+/// that the revision is known before `v` is looked up.
+const VERSION_THEN: &str = "\
+    versions AS v ON v.rid = u.rid
+    AND v.revision = (SELECT max(w.revision) FROM versions AS w WHERE w.rid = u.rid AND w.revision <= ?1)";
 
 /// The groups that `?1` was a direct member of after the event at `?2`.
 pub(super) const GROUPS_THEN: &str = "\
@@ -179,8 +181,8 @@ pub(super) fn users_then(group: Option<ResourceId>) -> String {
         None => "?2 IS NULL",
     };
     format!(
-        "SELECT u.rid, u.id, v.name, v.active FROM resources AS u JOIN versions AS v ON v.rid = u.rid AND {TRUE_THEN}
-         WHERE u.type = 'User' AND u.rid <= ?1 AND v.deleted = 0 AND v.active = 1 AND {which}
+        "SELECT u.rid, u.id, v.name, v.active FROM resources AS u JOIN {VERSION_THEN}
+         WHERE u.type = 'User' AND u.rid <= ?1 AND v.active = 1 AND {which}
          ORDER BY u.rid"
     )
 }
@@ -199,8 +201,7 @@ impl<'c> GroupsThen<'c> {
             revision,
             memberships: connection.prepare_cached(GROUPS_THEN)?,
             group: connection.prepare_cached(&format!(
-                "SELECT g.id, v.name FROM resources AS g JOIN versions AS v ON v.rid = g.rid AND {TRUE_THEN}
-                 WHERE g.rid = ?2"
+                "SELECT u.id, v.name FROM resources AS u JOIN {VERSION_THEN} WHERE u.rid = ?2"
             ))?,
             known: HashMap::new(),
         })

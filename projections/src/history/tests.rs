@@ -318,7 +318,7 @@ fn a_rebuilt_view_equals_the_live_one_however_events_were_batched() {
 fn check_refused(result: Result<(), ViewError>, reason: &str) {
     match result {
         Err(ViewError::Broken { view: "history", reason: found }) => {
-            assert!(found.contains(reason), "{found}")
+            assert!(found.contains(reason), "{found}");
         }
         other => panic!("{other:?}"),
     }

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use provisioning::event::{Event, Members, Published};
 use provisioning::{Header, Opened, Recorded, ResourceId, Revision, StreamId, Subject};
 use rusqlite::{Connection, TransactionBehavior, params};
-use scim::ResourceType;
 
 use super::{LAYOUT, broken, failed, fold, instants, intervals};
 use crate::column::{Column, read};
@@ -98,27 +97,38 @@ fn half(stream: StreamId, revision: Revision) -> ViewError {
 fn take_in(connection: &Connection, recorded: &Recorded) -> Result<(), ViewError> {
     let header = &recorded.header;
     match &recorded.event {
-        Opened::Event(Event::GroupMembersAdded(members)) => {
-            change_members(connection, header, members, intervals::BEGIN)?;
-        }
-        Opened::Event(Event::GroupMembersRemoved(members)) => {
-            change_members(connection, header, members, intervals::END)?;
-        }
-        Opened::Event(Event::DeprovisioningPublished(published)) => {
-            note_published(connection, published).map_err(failed)?;
-        }
-        Opened::Event(_) | Opened::Erased => match header.subject {
-            Subject::User(id) => {
-                fold::take_in(connection, ResourceType::User, id, recorded).map_err(failed)?
+        Opened::Erased => fold::take_in(connection, recorded).map_err(failed)?,
+        Opened::Event(event) => match event {
+            Event::GroupMembersAdded(members) => {
+                change_members(connection, header, members, intervals::BEGIN)?
             }
-            Subject::Group(id) => {
-                fold::take_in(connection, ResourceType::Group, id, recorded).map_err(failed)?
+            Event::GroupMembersRemoved(members) => {
+                change_members(connection, header, members, intervals::END)?
             }
-            Subject::Client(_)
-            | Subject::Token(_)
-            | Subject::Tenant
-            | Subject::RegisteredTenant(_)
-            | Subject::Operator(_) => {}
+            Event::DeprovisioningPublished(published) => {
+                note_published(connection, published).map_err(failed)?;
+            }
+            Event::UserCreated(_)
+            | Event::UserUpdated(_)
+            | Event::UserActivated(_)
+            | Event::UserDeactivated(_)
+            | Event::UserReactivated(_)
+            | Event::UserHidden(_)
+            | Event::UserDeleted(_)
+            | Event::GroupCreated(_)
+            | Event::GroupUpdated(_)
+            | Event::GroupDeleted(_) => fold::take_in(connection, recorded).map_err(failed)?,
+            Event::ClientCreated(_)
+            | Event::ClientUpdated(_)
+            | Event::TokenIssued(_)
+            | Event::TokenRevoked
+            | Event::TenantCreated(_)
+            | Event::TenantUpdated(_)
+            | Event::ClockAdjusted(_)
+            | Event::TenantRegistered(_)
+            | Event::TenantClosed
+            | Event::OperatorCreated(_)
+            | Event::OperatorRevoked => {}
         },
     }
     if header.txn.n == header.txn.of {

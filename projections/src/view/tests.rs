@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::*;
 use crate::current::{CurrentReader, CurrentWriter};
 use crate::history::{HistoryReader, HistoryWriter};
-use crate::testing::{Place, STREAM};
+use crate::testing::{Log, Place, STREAM};
 
 #[track_caller]
 fn check_stale<T>(result: Result<T, ViewError>, expected: &str) {
@@ -91,4 +91,52 @@ fn what_cannot_be_read_is_named_and_not_shown() {
     assert!(matches!(error, ViewError::Broken { .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("not the id of a resource") && !text.contains("secret"), "{text}");
+}
+
+#[test]
+fn a_rebuilt_view_takes_the_place_of_the_live_one_and_nothing_of_the_old_one_stays() {
+    let place = Place::new();
+    let (live, rebuilt) = (place.file("current.db"), place.file("current.db.rebuilt"));
+    let log = Log::of((1..=50).map(|number| {
+        crate::testing::user_created(
+            number,
+            crate::testing::patch(serde_json::json!({"userName": number.to_string()})),
+        )
+    }));
+    let fill = |writer: &mut CurrentWriter, count: usize| {
+        writer.begin().unwrap();
+        log.events[..count].iter().for_each(|recorded| drop(writer.apply(recorded).unwrap()));
+        writer.commit().unwrap();
+    };
+    let mut old = CurrentWriter::open(&live, STREAM).unwrap();
+    fill(&mut old, 50);
+    // A reader that closes last leaves the WAL where it is.
+    let reader = CurrentReader::open(&live).unwrap();
+    reader.position().unwrap();
+    drop(old);
+    drop(reader);
+    assert!(place.file("current.db-wal").exists());
+
+    let mut new = CurrentWriter::open_for_rebuild(&rebuilt, STREAM).unwrap();
+    fill(&mut new, 20);
+    new.finish().unwrap();
+    crate::current::replace(&live, &rebuilt).unwrap();
+
+    assert!(!rebuilt.exists() && !place.file("current.db-wal").exists());
+    let writer = CurrentWriter::open(&live, STREAM).unwrap();
+    assert_eq!(writer.position().unwrap().revision, provisioning::Revision(20));
+    let sound: String =
+        Connection::open(&live).unwrap().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(sound, "ok");
+}
+
+#[test]
+fn only_a_view_takes_the_place_of_a_view() {
+    let place = Place::new();
+    let (live, other) = (place.file("current.db"), place.file("history.db"));
+    drop(CurrentWriter::open(&live, STREAM).unwrap());
+    assert!(crate::current::replace(&live, &place.file("nothing")).is_err());
+    std::fs::write(&other, "no database at all, but long enough to be looked at".repeat(100)).unwrap();
+    assert!(crate::current::replace(&live, &other).is_err());
+    CurrentWriter::open(&live, STREAM).unwrap();
 }

@@ -1,0 +1,103 @@
+//! Messages in flight: each says which sequence it expects the JetStream stream to end at.
+//!
+//! A message that is lost makes the broker refuse all behind it, so that order holds without waiting for each
+//! answer. Every answer is awaited, in the order of sending, and must name the predicted sequence; after anything
+//! else the caller sends nothing more until [`Pipeline::next`] has nothing left.
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesOrdered, StreamExt as _};
+use provisioning::{Revision, StreamId};
+
+use super::jetstream::{Broker, Refusal, acknowledged};
+use super::message::Message;
+
+/// How many messages may be unanswered at a time.
+const IN_FLIGHT_MAX: usize = 256;
+
+/// What became of a message, or of a stretch of the log that had none.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Whose it was.
+    pub(super) stream: StreamId,
+    /// Needs nothing more, unless the outcome is a failure.
+    pub(super) revision: Revision,
+    pub(super) outcome: Outcome,
+}
+
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Nothing had to be sent.
+    Passed,
+    /// Stored as predicted.
+    Stored(u64),
+    /// Not stored, or not surely, or not where it should be.
+    Failed(Refusal),
+}
+
+/// What is in flight.
+pub(super) struct Pipeline {
+    broker: Broker,
+    answers: FuturesOrdered<BoxFuture<'static, Answer>>,
+    /// The last sequence that the broker has told of.
+    confirmed: u64,
+    /// The last sequence when everything in flight is stored.
+    predicted: u64,
+}
+
+impl Pipeline {
+    pub(super) fn new(broker: Broker) -> Self {
+        Self { broker, answers: FuturesOrdered::new(), confirmed: 0, predicted: 0 }
+    }
+
+    /// Begins behind the last sequence of the JetStream stream. Nothing is in flight.
+    pub(super) fn begin(&mut self, last_sequence: u64) {
+        self.confirmed = last_sequence;
+        self.predicted = last_sequence;
+    }
+
+    pub(super) fn confirmed(&self) -> u64 {
+        self.confirmed
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.answers.len() >= IN_FLIGHT_MAX
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.answers.is_empty()
+    }
+
+    /// Sends a message.
+    pub(super) async fn send(&mut self, stream: StreamId, message: Message) -> Result<(), Refusal> {
+        let revision = message.revision;
+        let answer = self.broker.send(message, self.predicted).await?;
+        self.predicted += 1;
+        let predicted = self.predicted;
+        self.answers.push_back(Box::pin(async move {
+            let outcome = match acknowledged(answer).await {
+                Ok(sequence) if sequence == predicted => Outcome::Stored(sequence),
+                Ok(sequence) => {
+                    Outcome::Failed(Refusal::Unclear(format!("stored as {sequence} instead of {predicted}")))
+                }
+                Err(refusal) => Outcome::Failed(refusal),
+            };
+            Answer { stream, revision, outcome }
+        }));
+        Ok(())
+    }
+
+    /// Notes that everything up to a revision has been sent: what is behind the last message had none.
+    pub(super) fn pass(&mut self, stream: StreamId, revision: Revision) {
+        self.answers
+            .push_back(Box::pin(async move { Answer { stream, revision, outcome: Outcome::Passed } }));
+    }
+
+    /// The next answer, in the order of sending; `None` when nothing is in flight.
+    pub(super) async fn next(&mut self) -> Option<Answer> {
+        let answer = self.answers.next().await?;
+        if let Outcome::Stored(sequence) = answer.outcome {
+            self.confirmed = sequence;
+        }
+        Some(answer)
+    }
+}
