@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{Seek as _, Write as _};
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +23,7 @@ use crate::directory::{Shared, make_private_folder};
 use crate::http::{self, House};
 use crate::index::Index;
 use crate::outbox::Outbox;
+use crate::randomness::{Randomness, SystemRandomness};
 use crate::sealing::MasterKey;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -55,6 +56,8 @@ impl DataLock {
                 data.display()
             );
         }
+        // What an earlier process wrote is not where this one listens.
+        file.set_len(0).with_context(|| format!("{} cannot be written", path.display()))?;
         Ok(Self { file })
     }
 
@@ -77,11 +80,17 @@ pub struct Sources {
     pub clock: Arc<dyn Clock>,
     /// Makes ids.
     pub ids: Arc<dyn IdSource>,
+    /// Gives random bytes for keys, salts, nonces and tokens.
+    pub randomness: Arc<dyn Randomness>,
 }
 
 impl Default for Sources {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), ids: Arc::new(RandomIds::default()) }
+        Self {
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds::default()),
+            randomness: Arc::new(SystemRandomness),
+        }
     }
 }
 
@@ -96,12 +105,13 @@ pub async fn open_directories(
     make_private_folder(&keys).with_context(|| format!("{} cannot be made", keys.display()))?;
     let master = match master_key_file {
         Some(path) => MasterKey::load(path),
-        None => MasterKey::load_or_create(&keys.join("master.key")),
+        None => MasterKey::load_or_create(&keys.join("master.key"), sources.randomness.as_ref()),
     }
     .context("master key")?;
     let shared = Arc::new(Shared {
         clock: sources.clock,
         ids: sources.ids,
+        randomness: sources.randomness,
         master,
         index: Index::default(),
         tasks,
@@ -168,7 +178,8 @@ impl Service {
         let certificate = config.tls().map(|(cert, _)| cert.to_owned());
         let house = Arc::new(House { directories, config, outbox, metrics, ready: AtomicBool::new(true) });
         let server = http::server(Arc::clone(&house), listener, tls).context("HTTP server")?;
-        lock.tell(&url, certificate.as_deref()).context("lock file")?;
+        lock.tell(&format!("{scheme}://{}", reachable(house.config.listen)), certificate.as_deref())
+            .context("lock file")?;
         tracing::info!(url, "muster listens on {url}");
         Ok(Self { house, server, tasks, url, _lock: lock })
     }
@@ -202,6 +213,16 @@ impl Service {
         tracing::info!("muster has stopped");
         Ok(())
     }
+}
+
+/// The address by which commands on the same machine reach a listener: one on all addresses is on loopback too.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let loopback = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(loopback, listen.port())
 }
 
 fn tls_config(cert: &Path, key: &Path) -> anyhow::Result<rustls::ServerConfig> {

@@ -1,4 +1,4 @@
-//! The only callers of the operating system's clock and randomness for ids.
+//! The only callers of the operating system's clock, and of the uuid crate's randomness for ids.
 //!
 //! Tests take a [`ManualClock`], which they move by hand, and [`SeededIds`], so that stored bytes and snapshots
 //! are the same in every run.

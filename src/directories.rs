@@ -14,10 +14,11 @@ use provisioning::event::TokenIssued;
 use provisioning::tenancy::{ClientKind, ProfileStamp, Role, Settings};
 use provisioning::{ClientId, Rejection, StreamId, TokenId};
 use scim::Object;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::directory::{Directory, Shared, WriteError};
-use crate::outbox::JETSTREAM_STREAMS;
+use crate::directory::{Directory, OpenError, Shared, WriteError};
+use crate::feed::JETSTREAM_STREAMS;
 use crate::token::NewSecret;
 pub use open::HouseError;
 
@@ -27,9 +28,43 @@ pub struct Directories {
     data: PathBuf,
     system: Arc<Directory>,
     tenants: RwLock<BTreeMap<String, Arc<Directory>>>,
-    /// Registered tenants that could not be opened, with the reason.
-    closed: RwLock<BTreeMap<String, String>>,
+    /// Registered tenants that could not be opened.
+    closed: RwLock<BTreeMap<String, Closed>>,
     changes: watch::Sender<u64>,
+}
+
+/// Why a registered tenant is not open.
+#[derive(Debug, Clone)]
+pub enum Closed {
+    /// A view knows more than the log, or something else.
+    LogBehindViews(String),
+    /// Something else is wrong with its files.
+    Halted(String),
+}
+
+impl Closed {
+    /// How the tenant is shown.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::LogBehindViews(_) => "log_behind_views",
+            Self::Halted(_) => "halted",
+        }
+    }
+
+    /// The code of the answers to whoever asks for it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::LogBehindViews(_) => "log_behind_views",
+            Self::Halted(_) => "tenant_halted",
+        }
+    }
+
+    /// What is wrong.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::LogBehindViews(reason) | Self::Halted(reason) => reason,
+        }
+    }
 }
 
 /// What `tenant create` asks for.
@@ -71,8 +106,8 @@ impl Directories {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// Registered tenants that could not be opened, with the reason.
-    pub fn closed(&self) -> BTreeMap<String, String> {
+    /// Registered tenants that could not be opened.
+    pub fn closed(&self) -> BTreeMap<String, Closed> {
         self.closed.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -103,11 +138,9 @@ impl Directories {
         let ids = &self.shared.ids;
         let stream = StreamId(ids.next());
         let (client, token) = (ClientId(ids.next()), TokenId(ids.next()));
-        let secret = NewSecret::generate().map_err(|error| WriteError::Unavailable {
-            code: "randomness_unavailable",
-            detail: error.to_string(),
-        })?;
-        let directory = self.open_tenant(&new.tenant, stream, folder.clone()).await?;
+        let secret = self.shared.new_secret()?;
+        let opened = self.open_tenant(&new.tenant, stream, folder).await;
+        let directory = opened.map_err(|error| unavailable("tenant_unavailable", &error))?;
         let began = directory.operations().begin_outbox(&JETSTREAM_STREAMS);
         began.map_err(|error| unavailable("operations_unavailable", &error))?;
         let first = Command::CreateTenant {
@@ -140,10 +173,13 @@ impl Directories {
     /// Closes a tenant: it answers nothing any more; its folder stays as evidence.
     pub async fn close(&self, tenant: &str, origin: Origin) -> Result<(), WriteError> {
         let directory = self.tenant(tenant).ok_or_else(|| tenant_not_found(tenant))?;
-        self.system.submit(Command::CloseTenant(directory.stream()), origin).await?;
+        let (system, runtime) = (Arc::clone(&self.system), Handle::current());
+        let close = Command::CloseTenant(directory.stream());
+        // A tenant's stream gets no event after `tenant.closed`.
+        let end = move || directory.end(|| runtime.block_on(system.submit(close, origin)).map(drop));
+        self.shared.tasks.block(end).await?;
         self.tenants.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
         self.shared.index.remove(tenant);
-        directory.halt("the tenant was closed".into());
         self.changes.send_modify(|change| *change += 1);
         Ok(())
     }
@@ -157,10 +193,9 @@ impl Directories {
         tenant: &str,
         stream: StreamId,
         folder: PathBuf,
-    ) -> Result<Arc<Directory>, WriteError> {
+    ) -> Result<Arc<Directory>, OpenError> {
         let (shared, name) = (Arc::clone(&self.shared), tenant.to_owned());
-        let opened = self.shared.tasks.block(move || Directory::open(&shared, &name, stream, folder)).await;
-        opened.map_err(|error| unavailable("tenant_unavailable", &error))
+        self.shared.tasks.block(move || Directory::open(&shared, &name, stream, folder)).await
     }
 
     /// Makes an open tenant reachable.

@@ -77,13 +77,15 @@ pub struct Directory {
     operations: Arc<Operations>,
     tasks: Arc<Tasks>,
     commands: mpsc::Sender<Job>,
+    /// Before the writers, since fields are dropped in this order: SQLite removes a write-ahead log when the last
+    /// connection closes, if that one may write.
+    current_readers: Readers<CurrentReader>,
+    history_readers: Readers<HistoryReader>,
     /// Locked for a batch, a catch-up or a swap; never across an await. `None` after a swap that failed half-way:
     /// the tenant is halted then.
     writer: Mutex<Option<Writer>>,
     /// Likewise.
     history_writer: Mutex<Option<HistoryWriter>>,
-    current_readers: Readers<CurrentReader>,
-    history_readers: Readers<HistoryReader>,
     committed: watch::Sender<Revision>,
     history_position: watch::Sender<Revision>,
     /// The greatest number of a data key that the log names.
@@ -93,6 +95,8 @@ pub struct Directory {
     tenancy: RwLock<Arc<Tenancy>>,
     halted: OnceLock<String>,
     rebuild: Mutex<rebuild::Progress>,
+    /// Held by a rebuild or a check for as long as it takes.
+    upkeep: Mutex<()>,
 }
 
 impl Directory {
@@ -211,6 +215,15 @@ impl Directory {
     pub fn halt(&self, reason: String) {
         tracing::error!(tenant.id = self.tenant, stream = %self.stream, "tenant {} is halted: {reason}", self.tenant);
         let _first_reason_stays = self.halted.set(reason);
+    }
+
+    /// Ends the tenant: `record` is called while nothing is written here, and if it succeeds nothing ever is again.
+    /// Blocks.
+    pub fn end<E>(&self, record: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        let _no_batch = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        record()?;
+        self.halt("the tenant was closed".into());
+        Ok(())
     }
 
     /// Stored events behind `after`, up to the committed position and at most `limit`.

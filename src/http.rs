@@ -6,27 +6,23 @@
 pub mod admin;
 pub mod audit;
 pub mod auth;
+mod connection;
 pub mod context;
 pub mod error;
 pub mod health;
+mod listener;
 pub mod scim;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::Service as _;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 
 use crate::config::Config;
 use crate::directories::Directories;
 use crate::outbox::OutboxHandle;
 use crate::telemetry::Metrics;
-
-/// How long running requests may take to finish at shutdown, in seconds.
-const SHUTDOWN_SECONDS: u64 = 5;
-/// How long a client may take to send its request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What handlers work with.
 pub struct House {
@@ -42,14 +38,13 @@ pub struct House {
     pub ready: std::sync::atomic::AtomicBool,
 }
 
-/// Binds the listener and makes the server; it serves once awaited.
+/// Makes the server of a listener; it serves once awaited.
 pub fn server(
     house: Arc<House>,
     listener: std::net::TcpListener,
     tls: Option<rustls::ServerConfig>,
 ) -> std::io::Result<actix_web::dev::Server> {
-    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let server = HttpServer::new(move || {
+    let app = move || {
         let counted = Arc::clone(&house);
         App::new()
             .app_data(web::Data::from(Arc::clone(&house)))
@@ -70,16 +65,8 @@ pub fn server(
                 }
             })
             .configure(routes)
-    })
-    .workers(workers)
-    .client_request_timeout(HEAD_TIMEOUT)
-    .shutdown_timeout(SHUTDOWN_SECONDS)
-    .disable_signals();
-    let bound = match tls {
-        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
-        None => server.listen(listener)?,
     };
-    Ok(bound.run())
+    listener::server(app, listener, tls)
 }
 
 fn routes(app: &mut web::ServiceConfig) {

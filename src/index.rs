@@ -3,7 +3,7 @@
 //! Kept in memory for all tenants, moved whenever a tenant's settings, clients or tokens change. Looking up
 //! costs the same however many tenants there are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{PoisonError, RwLock};
 
 use provisioning::TokenId;
@@ -18,9 +18,23 @@ pub fn token_hash(token: &str) -> String {
 #[derive(Debug, Default)]
 struct Entries {
     tokens: HashMap<String, (String, TokenId)>,
-    base_paths: HashMap<String, Vec<String>>,
+    base_paths: HashMap<String, Sharing>,
     /// What each tenant put in, so that it can be taken out again.
-    put_in: HashMap<String, (Vec<String>, String)>,
+    put_in: HashMap<String, PutIn>,
+}
+
+/// The tenants that share a base path.
+#[derive(Debug, Default)]
+struct Sharing {
+    by_host: HashMap<String, String>,
+    without_host: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct PutIn {
+    hashes: Vec<String>,
+    base_path: String,
+    host: Option<String>,
 }
 
 /// The index.
@@ -32,7 +46,7 @@ impl Index {
     pub fn put(&self, tenant: &str, tenancy: &Tenancy) {
         let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
         entries.take_out(tenant);
-        let base_path = tenancy.settings.base_path.clone();
+        let (base_path, host) = (tenancy.settings.base_path.clone(), tenancy.settings.host.clone());
         let mut hashes = Vec::with_capacity(tenancy.tokens.len());
         for (id, token) in &tenancy.tokens {
             entries.tokens.insert(token.sha256.clone(), (tenant.to_owned(), *id));
@@ -40,9 +54,13 @@ impl Index {
         }
         // The registry and a tenant that has not begun yet have no base path and are reached by none.
         if !base_path.is_empty() {
-            entries.base_paths.entry(base_path.clone()).or_default().push(tenant.to_owned());
+            let sharing = entries.base_paths.entry(base_path.clone()).or_default();
+            match &host {
+                Some(host) => drop(sharing.by_host.insert(host.clone(), tenant.to_owned())),
+                None => drop(sharing.without_host.insert(tenant.to_owned())),
+            }
         }
-        entries.put_in.insert(tenant.to_owned(), (hashes, base_path));
+        entries.put_in.insert(tenant.to_owned(), PutIn { hashes, base_path, host });
     }
 
     /// Forgets a tenant.
@@ -55,30 +73,43 @@ impl Index {
         self.0.read().unwrap_or_else(PoisonError::into_inner).tokens.get(hash).cloned()
     }
 
-    /// The longest base path that `path` lies under, and the tenants that share it.
-    pub fn base_path(&self, path: &str) -> Option<(String, Vec<String>)> {
+    /// The longest base path that `path` lies under.
+    pub fn base_path<'p>(&self, path: &'p str) -> Option<&'p str> {
         let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut end = path.len();
-        loop {
-            if let Some(tenants) = entries.base_paths.get(&path[..end]) {
-                return Some((path[..end].to_owned(), tenants.clone()));
-            }
-            end = path[..end].rfind('/')?;
+        let mut under = path;
+        while !entries.base_paths.contains_key(under) {
+            under = &under[..under.rfind('/')?];
         }
+        Some(under)
+    }
+
+    /// The tenant that a request without a token means: by its host, or by being the only one under its path.
+    pub fn tenant_at(&self, base_path: &str, host: &str) -> Option<String> {
+        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let sharing = entries.base_paths.get(base_path)?;
+        let alone = || match sharing.by_host.len() + sharing.without_host.len() {
+            1 => sharing.without_host.first(),
+            _ => None,
+        };
+        sharing.by_host.get(host).or_else(alone).cloned()
     }
 }
 
 impl Entries {
     fn take_out(&mut self, tenant: &str) {
-        let Some((hashes, base_path)) = self.put_in.remove(tenant) else { return };
+        let Some(PutIn { hashes, base_path, host }) = self.put_in.remove(tenant) else { return };
         for hash in hashes {
             self.tokens.remove(&hash);
         }
-        if let Some(tenants) = self.base_paths.get_mut(&base_path) {
-            tenants.retain(|name| name != tenant);
-            if tenants.is_empty() {
-                self.base_paths.remove(&base_path);
-            }
+        let Some(sharing) = self.base_paths.get_mut(&base_path) else { return };
+        sharing.without_host.remove(tenant);
+        if let Some(host) = host
+            && sharing.by_host.get(&host).is_some_and(|holder| holder == tenant)
+        {
+            sharing.by_host.remove(&host);
+        }
+        if sharing.by_host.is_empty() && sharing.without_host.is_empty() {
+            self.base_paths.remove(&base_path);
         }
     }
 }
@@ -99,10 +130,9 @@ mod tests {
         index.put("a", &tenancy("/scim/v2"));
         index.put("b", &tenancy("/scim/v2"));
         index.put("c", &tenancy("/scim"));
-        let shared = vec!["a".to_owned(), "b".to_owned()];
-        assert_eq!(index.base_path("/scim/v2/Users/1"), Some(("/scim/v2".into(), shared.clone())));
-        assert_eq!(index.base_path("/scim/v2"), Some(("/scim/v2".into(), shared)));
-        assert_eq!(index.base_path("/scim/v22"), Some(("/scim".into(), vec!["c".into()])));
+        assert_eq!(index.base_path("/scim/v2/Users/1"), Some("/scim/v2"));
+        assert_eq!(index.base_path("/scim/v2"), Some("/scim/v2"));
+        assert_eq!(index.base_path("/scim/v22"), Some("/scim"));
         assert_eq!(index.base_path("/other"), None);
     }
 
@@ -112,8 +142,26 @@ mod tests {
         index.put("a", &tenancy("/old"));
         index.put("a", &tenancy("/new"));
         assert_eq!(index.base_path("/old/Users"), None);
-        assert_eq!(index.base_path("/new/Users"), Some(("/new".into(), vec!["a".into()])));
+        assert_eq!(index.base_path("/new/Users"), Some("/new"));
         index.remove("a");
         assert_eq!(index.base_path("/new/Users"), None);
+    }
+
+    #[test]
+    fn without_a_token_the_host_decides_or_being_alone_under_the_path() {
+        let index = Index::default();
+        index.put("a", &tenancy("/scim/v2"));
+        assert_eq!(index.tenant_at("/scim/v2", "anything.test").as_deref(), Some("a"));
+        let mut with_host = tenancy("/scim/v2");
+        with_host.settings.host = Some("b.test".into());
+        index.put("b", &with_host);
+        assert_eq!(index.tenant_at("/scim/v2", "b.test").as_deref(), Some("b"));
+        assert_eq!(index.tenant_at("/scim/v2", "anything.test"), None, "two share the path");
+        index.remove("a");
+        assert_eq!(
+            index.tenant_at("/scim/v2", "anything.test"),
+            None,
+            "a tenant with a host is found by it only"
+        );
     }
 }

@@ -64,6 +64,9 @@ async fn answer(
         Err(ReportError::Invalid { code, detail }) => {
             Ok((400, json!({"error": {"code": code, "detail": detail}})))
         }
+        Err(ReportError::Unavailable { code, detail }) => {
+            Ok((503, json!({"error": {"code": code, "detail": detail}})))
+        }
         Err(other) => Err(other.into()),
     }
 }

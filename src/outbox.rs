@@ -1,13 +1,12 @@
 //! The outbox: follows every tenant's log and publishes to NATS JetStream, in order, each revision once.
 //!
-//! The log is the outbox: there is no table of messages. Each of the two JetStream streams ([`feed`]) has one
+//! The log is the outbox: there is no table of messages. Each of the two JetStream streams ([`crate::feed`]) has one
 //! [`publisher`] for all tenants; [`resume`] says where a tenant goes on, [`message`] what is said about an event,
 //! [`acceptance`] records as evidence what the broker accepted. A broker that is away, slow, full or misconfigured
 //! delays publishing and nothing else; a tenant that cannot be published is set aside alone.
 
 mod acceptance;
 mod connection;
-mod feed;
 mod jetstream;
 mod lanes;
 pub mod message;
@@ -32,9 +31,9 @@ use tokio::task::JoinSet;
 use crate::config;
 use crate::directories::Directories;
 use crate::directory::{Directory, decode};
+use crate::feed::Feed;
 use acceptance::{Evidence, Recorder};
 use connection::Connection;
-pub use feed::{Feed, JETSTREAM_STREAMS};
 use jetstream::Broker;
 use operator::Request;
 pub use operator::{ResumeError, ResumeFrom};

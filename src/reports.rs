@@ -14,7 +14,7 @@ use std::sync::Arc;
 use projections::ViewError;
 use serde_json::{Value, json};
 
-use crate::directories::Directories;
+use crate::directories::{Closed, Directories};
 use crate::directory::Directory;
 use crate::directory::catch_up::CatchUpError;
 pub use outbox::status as outbox;
@@ -34,6 +34,14 @@ pub enum ReportError {
     /// A parameter is missing or cannot be read.
     #[error("{detail}")]
     Invalid {
+        /// Stable code.
+        code: &'static str,
+        /// One sentence.
+        detail: String,
+    },
+    /// The tenant answers nothing.
+    #[error("{detail}")]
+    Unavailable {
         /// Stable code.
         code: &'static str,
         /// One sentence.
@@ -92,12 +100,12 @@ pub fn get(
 ) -> Result<Value, ReportError> {
     match path {
         ["admin", "v1", "tenants"] => Ok(tenants::list(directories)),
-        ["admin", "v1", "tenants", name] => tenants::show(&*tenant(directories, name)?),
+        ["admin", "v1", "tenants", name] => tenants::show(directories, name),
         ["admin", "v1", "tenants", name, "clients"] => Ok(tenants::clients(&*tenant(directories, name)?)),
         ["admin", "v1", "tenants", name, "tokens"] => Ok(tenants::tokens(&*tenant(directories, name)?)),
         ["admin", "v1", "operators"] => Ok(tenants::operators(directories)),
         ["audit", "v1", name, "events"] => events::list(&*tenant(directories, name)?, parameters, limits),
-        ["audit", "v1", name, "timeline"] => timeline::of(&*tenant(directories, name)?, parameters),
+        ["audit", "v1", name, "timeline"] => timeline::of(directories, name, parameters),
         ["audit", "v1", name, "access"] => access::at(&*tenant(directories, name)?, parameters),
         _ => Err(ReportError::not_found("route_not_found", "there is nothing at this path")),
     }
@@ -111,9 +119,17 @@ pub fn check(directory: &Directory) -> Result<Value, ReportError> {
 
 /// An open tenant that is not halted.
 pub fn tenant(directories: &Directories, name: &str) -> Result<Arc<Directory>, ReportError> {
-    let not_found = || match directories.closed().get(name) {
-        Some(reason) => ReportError::invalid("tenant_halted", format!("tenant `{name}` is closed: {reason}")),
-        None => ReportError::not_found("tenant_not_found", format!("there is no open tenant `{name}`")),
+    let unavailable = |closed: &Closed| {
+        let detail = format!("tenant `{name}` is halted: {}", closed.reason());
+        ReportError::Unavailable { code: closed.code(), detail }
     };
-    directories.tenant(name).ok_or_else(not_found)
+    let Some(directory) = directories.tenant(name) else {
+        let not_found =
+            || ReportError::not_found("tenant_not_found", format!("there is no open tenant `{name}`"));
+        return Err(directories.closed().get(name).map_or_else(not_found, unavailable));
+    };
+    match directory.halted() {
+        Some(reason) => Err(unavailable(&Closed::Halted(reason))),
+        None => Ok(directory),
+    }
 }

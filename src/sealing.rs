@@ -14,4 +14,4 @@ mod secret;
 pub use error::KeyError;
 pub use key_store::{KeyStore, POOL_HIGH, POOL_LOW};
 pub use master_key::MasterKey;
-pub use payload::{OpenedPayload, SealedPayload, plain};
+pub use payload::{OpenedPayload, SealedPayload};

@@ -8,17 +8,13 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::index::token_hash;
+use crate::randomness::{Randomness, RandomnessError};
 
 /// What every token begins with.
 pub const PREFIX: &str = "mst_";
 const RANDOM_CHARACTERS: usize = 32;
 const CHECKSUM_CHARACTERS: usize = 6;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-/// The operating system gave no random bytes.
-#[derive(Debug, thiserror::Error)]
-#[error("the operating system gives no random bytes: {0}")]
-pub struct RandomnessError(String);
 
 /// A token that was just made: shown once.
 pub struct NewSecret(String);
@@ -31,11 +27,10 @@ impl std::fmt::Debug for NewSecret {
 
 impl NewSecret {
     /// Makes a token.
-    pub fn generate() -> Result<Self, RandomnessError> {
+    pub fn generate(randomness: &dyn Randomness) -> Result<Self, RandomnessError> {
         let mut random = String::with_capacity(RANDOM_CHARACTERS);
         while random.len() < RANDOM_CHARACTERS {
-            let mut bytes = [0_u8; 64];
-            getrandom::fill(&mut bytes).map_err(|error| RandomnessError(error.to_string()))?;
+            let bytes: [u8; 64] = randomness.array()?;
             // Bytes at and above 248 would favour the first letters of the alphabet.
             let letters =
                 bytes.iter().filter(|byte| **byte < 248).map(|byte| ALPHABET[usize::from(*byte) % 62]);
@@ -92,10 +87,11 @@ pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::randomness::SystemRandomness;
 
     #[test]
     fn a_new_token_is_well_formed_and_one_flipped_letter_is_not() {
-        let secret = NewSecret::generate().unwrap();
+        let secret = NewSecret::generate(&SystemRandomness).unwrap();
         assert!(is_well_formed(secret.text()), "{}", secret.text());
         assert_eq!(secret.text().len(), 42);
         let mut flipped = secret.text().to_owned();
@@ -103,6 +99,6 @@ mod tests {
         flipped.push(if last == 'a' { 'b' } else { 'a' });
         assert!(!is_well_formed(&flipped));
         assert!(!is_well_formed("mst_short"));
-        assert_ne!(NewSecret::generate().unwrap().sha256(), secret.sha256());
+        assert_ne!(NewSecret::generate(&SystemRandomness).unwrap().sha256(), secret.sha256());
     }
 }

@@ -74,9 +74,10 @@ async fn show(muster: &Muster) -> anyhow::Result<()> {
 }
 
 async fn tell(muster: &Muster, okta: &Account, entra: &Account) -> anyhow::Result<()> {
-    story::play("okta.json", okta).await?;
-    story::play("entra.json", entra).await?;
-    tokio::time::sleep(LAST_MESSAGES).await;
+    for (file, account) in [("okta.json", okta), ("entra.json", entra)] {
+        story::play(file, account).await?;
+        tokio::time::sleep(LAST_MESSAGES).await;
+    }
     print_directions(muster, okta, entra);
     std::future::pending().await
 }

@@ -1,13 +1,13 @@
 //! The two servers of the demo: started, watched, asked and stopped.
 
 use std::fs::File;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
-use std::os::unix::process::CommandExt as _;
 
 use crate::free_port;
 
@@ -111,9 +111,9 @@ impl Process {
         if self.child.try_wait()?.is_some() {
             return Ok(());
         }
-        // The standard library sends SIGKILL only; `kill` is in every shell.
+        // The standard library sends SIGKILL only; `kill` is in every shell. A second Ctrl-C must not reach that.
         let pid = self.child.id().to_string();
-        Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &pid]).status()?;
+        Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &pid]).process_group(0).status()?;
         let began = Instant::now();
         while self.child.try_wait()?.is_none() {
             if began.elapsed() > PATIENCE {

@@ -1,6 +1,7 @@
 -- Indexes of current.db that only reads need, and what the planner is told about all of them.
 
-CREATE INDEX resources_name ON resources (type, name_folded);
+-- `hidden` is part of it, so that a search for a part of a name reads no resource.
+CREATE INDEX resources_name ON resources (type, name_folded, hidden);
 
 -- Lists by type, with or without `active`, and their totals: rid comes before active, so that the index is read
 -- in the order of creation either way. Queries must say `hidden = 0` literally to use it.
@@ -15,7 +16,7 @@ CREATE INDEX memberships_member ON memberships (member_rid);
 ANALYZE sqlite_schema;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('resources', 'resources_id', '100000 1'),
-    ('resources', 'resources_name', '100000 90000 1'),
+    ('resources', 'resources_name', '100000 90000 1 1'),
     ('resources', 'resources_listed', '100000 90000 1 1'),
     ('external_ids', 'external_ids', '100000 1 1'),
     ('external_ids', 'external_ids_value', '100000 90000 90000 1'),

@@ -20,7 +20,7 @@ pub(super) enum Command {
         /// Host name that its requests must name.
         #[arg(long, value_name = "NAME")]
         host: Option<String>,
-        /// Where its SCIM endpoints stand [default: /<ID>/scim/v2].
+        /// Where its SCIM endpoints stand [default: /ID/scim/v2].
         #[arg(long, value_name = "PATH")]
         base_path: Option<String>,
         /// Identity provider behind the client `default`.

@@ -62,8 +62,9 @@ fn resource_text(text: &mut String, resource: &Value) -> std::fmt::Result {
 
 fn event_text(text: &mut String, event: &Value, time: &str) -> std::fmt::Result {
     let actor = &event["actor"];
-    let by = [&actor["name"], &actor["client"], &actor["kind"]].into_iter().find(|name| !name.is_null());
-    let by = by.map_or_else(|| words::ABSENT.to_owned(), words::value);
+    let name = [&actor["name"], &actor["client"]].into_iter().find(|name| !name.is_null());
+    let name = name.map(|name| format!(" {}", words::value(name))).unwrap_or_default();
+    let by = format!("{}{name}", words::value(&actor["kind"]));
     writeln!(text, "    {time}  {} by {by}  [{}]", deed(event), words::value(&event["revision"]))?;
     for change in list(&event["changes"]) {
         let [path, from, to] = ["path", "from", "to"].map(|member| words::value(&change[member]));
@@ -152,12 +153,12 @@ mod tests {
         alice@example.com  (inactive, id 01931d3c-0000-7000-8000-000000000001)
 
           2026-11-21
-            09:31:02.000000Z  provisioned by okta  [4]
+            09:31:02.000000Z  provisioned by client okta  [4]
                 userName: - -> alice@example.com
-            09:31:03.000000Z  added to group Finance by okta  [6]
+            09:31:03.000000Z  added to group Finance by client okta  [6]
 
           2026-11-22
-            10:00:00.000000Z  deactivated by root  [9]
+            10:00:00.000000Z  deactivated by operator root  [9]
                 active: true -> false
                 broker accepted at 2026-11-22T10:00:00.400000Z
             10:00:01.000000Z  hold.added by system  [11]

@@ -11,11 +11,12 @@ use provisioning::recorded::{Actor, Via};
 use provisioning::{Revision, StreamId};
 use tokio::sync::watch;
 
-use super::Directories;
+use super::{Closed, Directories};
+use crate::directory::catch_up::CatchUpError;
 use crate::directory::{Directory, OpenError, Shared, WriteError};
 use crate::event_log::EventLog as _;
 use crate::event_log::sqlite::{SqliteLog, stream_of};
-use crate::token::{self, NewSecret};
+use crate::token;
 
 /// Why the house cannot be opened at all.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +38,6 @@ pub enum HouseError {
     /// The registry is in its place, but says nothing of its own stream.
     #[error("{0}")]
     Registry(String),
-    /// No random bytes.
-    #[error(transparent)]
-    Randomness(#[from] token::RandomnessError),
 }
 
 /// What the system itself does.
@@ -78,7 +76,7 @@ impl Directories {
         if !self.system.tenancy().operators.is_empty() {
             return Ok(());
         }
-        let secret = NewSecret::generate()?;
+        let secret = self.shared.new_secret()?;
         let path = self.data.join("operator.token");
         token::write_private(&path, &format!("{}\n", secret.text()))
             .map_err(|source| HouseError::File { path: path.display().to_string(), source })?;
@@ -135,9 +133,18 @@ impl Directories {
                 Err(error) => {
                     tracing::error!(tenant.id = name, error = %error, "tenant {name} stays closed: {error}");
                     let mut closed = self.closed.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    closed.insert(name.clone(), error.to_string());
+                    closed.insert(name.clone(), error.into());
                 }
             }
+        }
+    }
+}
+
+impl From<OpenError> for Closed {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::CatchUp(CatchUpError::LogBehindView(reason)) => Self::LogBehindViews(reason),
+            other => Self::Halted(other.to_string()),
         }
     }
 }

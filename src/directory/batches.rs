@@ -79,8 +79,10 @@ fn refill_keys(directory: &Arc<Directory>, shared: &Arc<Shared>) {
 impl Directory {
     fn carry_out(&self, jobs: Vec<Job>, shared: &Shared) {
         let mut guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        // Without a writer the tenant is halted; dropping the jobs tells their callers.
-        let Some(writer) = guard.as_mut() else { return };
+        // What was queued before the tenant was halted is not carried out any more. Without a writer it is halted.
+        let Some(writer) = guard.as_mut().filter(|_| self.halted().is_none()) else {
+            return jobs.into_iter().for_each(Job::refuse_halted);
+        };
         let finished = writer.batch(jobs, |report, tenancy| {
             // Tenancy and position move before the callers are answered: they read what they wrote.
             if report.tenancy_changed {

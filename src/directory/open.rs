@@ -19,15 +19,17 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::catch_up::{self, CatchUpError};
 use super::readers::Readers;
 use super::writer::{Writer, tenant_key};
-use super::{Directory, batches, follower, rebuild};
+use super::{Directory, WriteError, batches, follower, rebuild};
 use crate::clock::{Clock, IdSource};
 use crate::event_log::sqlite::SqliteLog;
 use crate::event_log::{EventLog, ReadError};
 use crate::index::Index;
 use crate::operations::{Operations, OperationsError};
+use crate::randomness::Randomness;
 use crate::sealing::{KeyError, KeyStore, MasterKey};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
+use crate::token::NewSecret;
 
 /// How many commands may wait for one tenant's writer before callers wait too.
 const QUEUE_COMMANDS_MAX: usize = 1_024;
@@ -38,6 +40,8 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     /// Makes ids.
     pub ids: Arc<dyn IdSource>,
+    /// Gives random bytes.
+    pub randomness: Arc<dyn Randomness>,
     /// Wraps every tenant's keys.
     pub master: MasterKey,
     /// Finds tenants by token and path.
@@ -48,6 +52,16 @@ pub struct Shared {
     pub writers: Semaphore,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+}
+
+impl Shared {
+    /// Makes a token.
+    pub fn new_secret(&self) -> Result<NewSecret, WriteError> {
+        NewSecret::generate(self.randomness.as_ref()).map_err(|error| WriteError::Unavailable {
+            code: "randomness_unavailable",
+            detail: error.to_string(),
+        })
+    }
 }
 
 /// Why a tenant cannot be opened. It stays closed; others are not concerned.
@@ -86,15 +100,23 @@ impl Directory {
         folder: PathBuf,
     ) -> Result<Arc<Self>, OpenError> {
         make_private_folder(&folder)?;
+        let current_path = folder.join("current.db");
+        let mut view = fresh(&current_path, |path| CurrentWriter::open(path, stream))?;
+        // Before anything else can fail: a tenant that stays closed is still known by its tokens.
+        shared.index.put(tenant, view.tenancy());
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(&folder.join("log.db"), stream)?);
         let operations = Arc::new(Operations::open(&folder.join("operations.db"))?);
         let head = log.head()?.revision;
-        let current_path = folder.join("current.db");
-        let mut view = fresh(&current_path, |path| CurrentWriter::open(path, stream))?;
         catch_up::contained(log.as_ref(), "current.db", view.position()?)?;
         // A view that was deleted names no key yet; a log with events names at least one.
         let named = view.greatest_key()?.max(u64::from(head > Revision::ZERO));
-        let keys = Arc::new(KeyStore::open(&folder.join("keys.db"), stream, &shared.master, named)?);
+        let keys = Arc::new(KeyStore::open(
+            &folder.join("keys.db"),
+            stream,
+            &shared.master,
+            Arc::clone(&shared.randomness),
+            named,
+        )?);
         catch_up::current(&mut view, log.as_ref(), &keys, head, |_| ())?;
         let history_path = folder.join("history.db");
         let history = fresh(&history_path, |path| HistoryWriter::open(path, stream))?;
@@ -115,6 +137,7 @@ impl Directory {
             tenancy: RwLock::new(Arc::new(view.tenancy().clone())),
             halted: OnceLock::new(),
             rebuild: Mutex::new(rebuild::Progress::default()),
+            upkeep: Mutex::new(()),
             current_readers: Readers::new(current_path, CurrentReader::open),
             history_readers: Readers::new(history_path, HistoryReader::open),
             history_writer: Mutex::new(Some(history)),
@@ -180,24 +203,4 @@ pub fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-}
-
-/// Puts a rebuilt view in the place of the live one and opens it. No connection to either may be open: SQLite
-/// would remove the new file's write-ahead log when it closes the old one.
-pub(super) fn replace_view<V>(
-    live: &Path,
-    rebuilt: &Path,
-    open: impl Fn(&Path) -> Result<V, ViewError>,
-) -> Result<V, CatchUpError> {
-    let unavailable = |error: std::io::Error| {
-        CatchUpError::Log(ReadError::Unavailable(format!(
-            "a rebuilt view could not be put in place: {error}"
-        )))
-    };
-    remove_view(live);
-    fs::rename(rebuilt, live).map_err(unavailable)?;
-    if let Some(folder) = live.parent() {
-        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(unavailable)?;
-    }
-    Ok(open(live)?)
 }

@@ -1,7 +1,8 @@
 //! Rebuilding the views online, and checking them.
 //!
 //! A rebuild fills new files beside the live ones while everything goes on, catches up the rest under the
-//! writer's lock, and swaps by rename. A check does the same up to one revision and compares every row.
+//! writer's lock, and swaps by rename. A check does the same up to one revision and compares every row. Only one
+//! of them runs at a time for a tenant: they use the same files, and no file is swapped while a check reads it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 use super::Directory;
 use super::catch_up::{self, CatchUpError};
-use super::open::{remove_view, replace_view};
+use super::open::remove_view;
 use super::writer::Writer;
 
 /// Where a rebuild stands.
@@ -115,6 +116,7 @@ impl Directory {
     }
 
     fn rebuild(&self) -> Result<(), CatchUpError> {
+        let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         let total = self.position();
         let path = self.beside("current.db", "rebuild");
         self.build_current(&path, total, |reached| self.rebuilt(reached.0))?;
@@ -171,7 +173,10 @@ impl Directory {
         let live = self.folder.join("current.db");
         let view = self
             .current_readers
-            .closed(|| replace_view(&live, path, |path| CurrentWriter::open(path, self.stream)))
+            .closed(|| {
+                projections::current::replace(&live, path)?;
+                CurrentWriter::open(&live, self.stream)
+            })
             .inspect_err(|error| self.halt(format!("current.db could not be swapped: {error}")))?;
         *writer = Some(Writer { view, ..old });
         Ok(())
@@ -187,7 +192,10 @@ impl Directory {
         let live = self.folder.join("history.db");
         let view = self
             .history_readers
-            .closed(|| replace_view(&live, path, |path| HistoryWriter::open(path, self.stream)))
+            .closed(|| {
+                projections::history::replace(&live, path)?;
+                HistoryWriter::open(&live, self.stream)
+            })
             .inspect_err(|error| self.halt(format!("history.db could not be swapped: {error}")))?;
         self.history_position.send_replace(view.position()?.revision);
         *history = Some(view);
@@ -196,6 +204,7 @@ impl Directory {
 
     /// Builds both views aside and compares every table with the live ones. Blocks; writes go on meanwhile.
     pub fn check_views(&self) -> Result<CheckReport, CatchUpError> {
+        let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         let (position, live) = projections::digest::tables_at(&self.folder.join("current.db"))?;
         let aside = self.beside("current.db", "check");
         self.build_current(&aside, position.revision, |_| ())?;

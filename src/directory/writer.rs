@@ -23,7 +23,7 @@ use provisioning::{
 use scim::schemas::Schemas;
 use tokio::sync::{oneshot, watch};
 
-use super::{WriteError, Written, catch_up, decode};
+use super::{WriteError, Written, catch_up, decode, halted_error};
 use crate::clock::{Clock, IdSource};
 use crate::event_log::{AppendError, EventLog, Head, NewEvent};
 use crate::sealing::{self, KeyStore, SealedPayload};
@@ -41,6 +41,14 @@ pub(super) struct Job {
     /// The size of the request, for the batch's bound in bytes.
     pub(super) bytes: usize,
     pub(super) answer: oneshot::Sender<Result<Written, WriteError>>,
+}
+
+impl Job {
+    /// Tells the caller that the tenant is halted.
+    pub(super) fn refuse_halted(self) {
+        // A caller that has gone away needs no answer.
+        let _gone = self.answer.send(Err(halted_error()));
+    }
 }
 
 /// What a batch did, for whoever watches the tenant.
@@ -288,7 +296,7 @@ impl Writer {
         };
         let Some(bytes) = draft.event.payload() else { return Ok((None, None)) };
         if draft.event.event_type().protection() == Protection::Plain {
-            return Ok((None, Some(sealing::plain(&bytes).map_err(sealing_failed)?)));
+            return Ok((None, Some(self.keys.plain(&bytes).map_err(sealing_failed)?)));
         }
         let known = match draft.subject {
             Subject::User(resource) | Subject::Group(resource)

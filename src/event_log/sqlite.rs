@@ -40,11 +40,13 @@ const READER_CACHE_KIB: i32 = 512;
 pub struct SqliteLog {
     path: PathBuf,
     stream: StreamId,
+    /// Before the writer, since fields are dropped in this order: SQLite removes the write-ahead log when the last
+    /// connection closes, if that one may write.
+    idle_readers: Mutex<Vec<Connection>>,
     /// Held for the whole of an append. The blocking kind: appends come from a blocking thread.
     writer: Mutex<WriteSide>,
     /// Where the log stands, apart from the writer, so that asking does not wait for a sync.
     standing: Mutex<Standing>,
-    idle_readers: Mutex<Vec<Connection>>,
 }
 
 #[derive(Debug)]

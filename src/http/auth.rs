@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::error::Failure;
 use super::{House, context};
-use crate::directory::Directory;
+use crate::directory::{Directory, halted_error};
 use crate::index::token_hash;
 use crate::token;
 
@@ -102,7 +102,9 @@ fn tenant_token(request: &HttpRequest, house: &House) -> Result<(Arc<Directory>,
     }
     let hash = token_hash(&presented);
     let (tenant, id) = house.directories.shared().index.token(&hash).ok_or_else(unknown)?;
-    let directory = house.directories.tenant(&tenant).ok_or_else(unknown)?;
+    let closed = || house.directories.closed().contains_key(&tenant);
+    let gone = || if closed() { halted_error().into() } else { unknown() };
+    let directory = house.directories.tenant(&tenant).ok_or_else(gone)?;
     let token = directory.tenancy().tokens.get(&id).cloned().ok_or_else(unknown)?;
     if !same(&token.sha256, &hash) || token.revoked_at.is_some() {
         return Err(unknown());

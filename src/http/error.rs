@@ -1,10 +1,10 @@
 //! Every failure to an answer: status, `scimType`, stable code, one sentence. The only place that knows both.
 //!
-//! SCIM answers have the RFC 7644 body with our extension; admin and audit answers have a small JSON body.
+//! SCIM answers have the RFC 7644 body and our code in a header; admin and audit answers have a small JSON body.
 //! Inner layers do not know statuses, because "not found" inside is not always 404 outside.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use projections::ViewError;
 use provisioning::Rejection;
@@ -16,8 +16,9 @@ use crate::directory::catch_up::CatchUpError;
 use crate::query::QueryEncodingError;
 use crate::reports::ReportError;
 
-/// URN of our part of an error body.
-const ERROR_EXTENSION: &str = "urn:muster:params:scim:api:messages:2.0:Error";
+/// Carries the stable code of a failure. Not the body: RFC 7644's Error has no place for extensions, and strict
+/// clients refuse one.
+pub const ERROR_CODE_HEADER: HeaderName = HeaderName::from_static("muster-error-code");
 /// When a client may try again after a 503, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
 
@@ -67,6 +68,7 @@ impl Failure {
 
     fn builder(&self) -> HttpResponseBuilder {
         let mut answer = HttpResponse::build(self.status);
+        answer.insert_header((ERROR_CODE_HEADER, HeaderValue::from_static(self.code)));
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = match self.code {
                 "token_missing" => r#"Bearer realm="scim""#,
@@ -84,18 +86,32 @@ impl Failure {
     }
 
     /// The answer in SCIM form (RFC 7644 section 3.12).
-    pub fn scim_response(&self, request_id: &str) -> HttpResponse {
+    pub fn scim_response(&self) -> HttpResponse {
+        self.builder().content_type(super::scim::CONTENT_TYPE).body(self.scim_body())
+    }
+
+    /// The same as it stands on an HTTP/1.1 connection that it ends.
+    pub(super) fn scim_bytes(&self) -> Vec<u8> {
+        let (status, code, content_type) = (self.status, self.code, super::scim::CONTENT_TYPE);
+        let body = self.scim_body();
+        let bytes = body.len();
+        format!(
+            "HTTP/1.1 {status}\r\n{ERROR_CODE_HEADER}: {code}\r\ncontent-type: {content_type}\r\n\
+             connection: close\r\ncontent-length: {bytes}\r\n\r\n{body}"
+        )
+        .into_bytes()
+    }
+
+    fn scim_body(&self) -> String {
         let mut body = json!({
-            // The RFC's URN alone: some clients compare the list as a whole.
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
             "status": self.status.as_u16().to_string(),
             "detail": self.detail,
-            ERROR_EXTENSION: {"code": self.code, "requestId": request_id},
         });
         if let Some(scim_type) = self.scim_type {
             body["scimType"] = scim_type.as_str().into();
         }
-        self.builder().content_type(super::scim::CONTENT_TYPE).body(body.to_string())
+        body.to_string()
     }
 }
 
@@ -182,6 +198,9 @@ impl From<ReportError> for Failure {
         match error {
             ReportError::NotFound { code, detail } => Self::not_found(code, detail),
             ReportError::Invalid { code, detail } => Self::new(StatusCode::BAD_REQUEST, code, detail),
+            ReportError::Unavailable { code, detail } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+            }
             ReportError::View(error) => error.into(),
             ReportError::Log(error) => error.into(),
         }

@@ -1,5 +1,6 @@
 //! `/livez`, `/readyz`, `/metrics`.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use actix_web::{HttpResponse, web};
@@ -18,7 +19,9 @@ pub async fn live() -> HttpResponse {
 pub async fn ready(house: web::Data<House>) -> HttpResponse {
     let directories = &house.directories;
     let ready = house.ready.load(Ordering::Acquire) && directories.system().halted().is_none();
-    let mut halted = directories.closed();
+    let closed = directories.closed();
+    let mut halted: BTreeMap<String, String> =
+        closed.into_iter().map(|(name, closed)| (name, closed.reason().to_owned())).collect();
     for directory in directories.tenants() {
         if let Some(reason) = directory.halted() {
             halted.insert(directory.tenant().to_owned(), reason);

@@ -98,14 +98,14 @@ struct ScimRequest<'r> {
 pub async fn serve(http: HttpRequest, payload: web::Payload, house: web::Data<House>) -> HttpResponse {
     match dispatch(&http, payload, &house).await {
         Ok(answer) => answer,
-        Err(failure) => failure.scim_response(&context::of(&http).id.to_string()),
+        Err(failure) => failure.scim_response(),
     }
 }
 
 async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> Result<HttpResponse, Failure> {
     let path = http.path();
     let trimmed = path.trim_end_matches('/');
-    let Some((base_path, tenants)) = house.directories.shared().index.base_path(trimmed) else {
+    let Some(base_path) = house.directories.shared().index.base_path(trimmed) else {
         return Err(no_such_base(house, trimmed));
     };
     let segments = decoded_segments(&trimmed[base_path.len()..])?;
@@ -117,12 +117,12 @@ async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> R
     if let Some(route) = route.as_ref().filter(|route| route.is_discovery())
         && auth::is_anonymous(http)
     {
-        let directory = anonymous_tenant(http, house, &tenants)?;
+        let directory = anonymous_tenant(http, house, base_path)?;
         return discovery::answer(http, route, &base_url(http, house, &directory), &parameters);
     }
     let client = auth::scim_client(http, house)?;
     let directory = Arc::clone(&client.directory);
-    check_address(http, house, &directory, &base_path)?;
+    check_address(http, house, &directory, base_path)?;
     let Some(route) = route else {
         let detail = "there is nothing at this path below the tenant's SCIM base URL; the endpoints are /Users, \
                       /Groups, /ServiceProviderConfig, /ResourceTypes and /Schemas";
@@ -193,18 +193,10 @@ fn no_such_base(house: &House, path: &str) -> Failure {
 }
 
 /// The tenant whose discovery is asked for without a token: by host, or by being alone under its path.
-fn anonymous_tenant(
-    http: &HttpRequest,
-    house: &House,
-    tenants: &[String],
-) -> Result<Arc<Directory>, Failure> {
-    let found: Vec<_> = tenants.iter().filter_map(|name| house.directories.tenant(name)).collect();
-    let host = context::host(http, house);
-    let by_host =
-        found.iter().find(|tenant| tenant.tenancy().settings.host.as_deref() == Some(host.as_str()));
-    let alone = found.first().filter(|tenant| found.len() == 1 && tenant.tenancy().settings.host.is_none());
-    match by_host.or(alone) {
-        Some(directory) => Ok(Arc::clone(directory)),
+fn anonymous_tenant(http: &HttpRequest, house: &House, base_path: &str) -> Result<Arc<Directory>, Failure> {
+    let name = house.directories.shared().index.tenant_at(base_path, &context::host(http, house));
+    match name.and_then(|name| house.directories.tenant(&name)) {
+        Some(directory) => Ok(directory),
         // The failure that a missing token leads to.
         None => Err(auth::scim_client(http, house).err().unwrap_or_else(Failure::view_behind)),
     }

@@ -1,3 +1,5 @@
+//! Positions are kept, and a file that is gone knows none.
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 

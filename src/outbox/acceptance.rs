@@ -30,7 +30,7 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 const MESSAGES_PER_EVENT_MAX: usize = 5_000;
 
 /// How long the last events may take when the service shuts down.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A deprovisioning message that the broker accepted.
 #[derive(Debug, Clone)]

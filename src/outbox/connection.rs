@@ -13,12 +13,15 @@ use super::standing::{Trouble, unavailable};
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// The connection as its events told it last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Connection {
     /// Whether there is one.
     pub(super) up: bool,
     /// How often one was made: tells a new connection from the old one.
     pub(super) times: u64,
+    /// What was last complained of since it was made, or since there is none: wrong credentials, a subject that may
+    /// not be published to.
+    pub(super) complaint: Option<String>,
 }
 
 /// Connects and keeps trying for ever; returns at once. What becomes of it shows in the [`Connection`]. Fails if
@@ -56,15 +59,27 @@ fn misconfigured(key: &str, error: &io::Error) -> Trouble {
 
 fn note(event: &Event, connection: &watch::Sender<Connection>) {
     match event {
-        Event::Connected => {
-            connection.send_modify(|connection| {
-                *connection = Connection { up: true, times: connection.times + 1 };
-            });
-        }
-        Event::Disconnected | Event::Closed => connection.send_modify(|connection| connection.up = false),
-        // For instance that publishing is not permitted: the message itself is never answered then.
-        Event::ServerError(error) => tracing::warn!(error = %error, "NATS reports an error: {error}"),
-        Event::ClientError(error) => tracing::debug!(error = %error, "NATS client: {error}"),
+        Event::Connected => connection.send_modify(|connection| {
+            *connection = Connection { up: true, times: connection.times + 1, complaint: None };
+        }),
+        Event::Disconnected | Event::Closed => connection.send_modify(|connection| {
+            connection.up = false;
+            connection.complaint = None;
+        }),
+        Event::ServerError(error) => complain(error.to_string(), connection),
+        Event::ClientError(error) => complain(error.to_string(), connection),
         Event::LameDuckMode | Event::Draining | Event::SlowConsumer(_) => {}
     }
+}
+
+/// Keeps a complaint without waking those who wait for a change. One that comes again with every attempt and every
+/// message is a warning once.
+fn complain(complaint: String, connection: &watch::Sender<Connection>) {
+    connection.send_if_modified(|connection| {
+        if connection.complaint.is_none() {
+            tracing::warn!(error = complaint, "NATS: {complaint}");
+        }
+        connection.complaint = Some(complaint);
+        false
+    });
 }

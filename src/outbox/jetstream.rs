@@ -19,9 +19,9 @@ use async_nats::{Client, header};
 use provisioning::{EventId, Revision, StreamId, Timestamp};
 use serde::Deserialize;
 
-use super::feed::Feed;
 use super::message::{CONTENT_TYPE, Message};
 use super::standing::{Trouble, unavailable};
+use crate::feed::Feed;
 
 /// How long an answer of the broker is awaited: long enough for a stream that elects a new leader.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -63,6 +63,8 @@ impl Held {
 pub(super) enum Refusal {
     /// This message never will be.
     TooLarge,
+    /// The broker has had a message with this `Nats-Msg-Id` not long ago, whether it still holds it or not.
+    Known,
     /// The broker's answer, or that there was none.
     Unclear(String),
 }
@@ -194,9 +196,7 @@ impl Broker {
 /// Awaits the broker's answer to a message: the sequence, if the message was stored now and not earlier.
 pub(super) async fn acknowledged(answer: PublishAckFuture) -> Result<u64, Refusal> {
     match answer.await {
-        Ok(PublishAck { duplicate: true, sequence, .. }) => {
-            Err(Refusal::Unclear(format!("the broker knows the message already, as {sequence}")))
-        }
+        Ok(PublishAck { duplicate: true, .. }) => Err(Refusal::Known),
         Ok(ack) => Ok(ack.sequence),
         Err(error) => Err(refusal(&error)),
     }

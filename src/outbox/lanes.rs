@@ -12,12 +12,12 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use provisioning::{Revision, StreamId};
 use tokio::sync::watch;
 
-use super::feed::Feed;
 use super::standing::{Board, Trouble};
 use crate::directory::Directory;
+use crate::feed::Feed;
 use crate::operations::OutboxPosition;
 
-/// How long a tenant rests whose log, history or operations file could not be read.
+/// How long a tenant rests that cannot be published now, for a reason that is its own and passes.
 const REST: Duration = Duration::from_secs(2);
 
 /// What may be done with a tenant.
@@ -44,7 +44,16 @@ pub(super) struct Lane {
     pub(super) read: Revision,
     /// The last revision whose acceptance was handed over as evidence; `None` until history was asked.
     pub(super) evidenced: Option<Revision>,
+    /// A revision that the broker knew already when it was sent; forgotten when something was stored since.
+    pub(super) known: Option<Revision>,
     queued: bool,
+    resting: bool,
+}
+
+impl Lane {
+    fn may_publish(&self) -> bool {
+        self.phase != Phase::SetAside && !self.resting
+    }
 }
 
 /// Why a tenant may have something to do.
@@ -118,7 +127,9 @@ impl Lanes {
                 position: None,
                 read: Revision::ZERO,
                 evidenced: None,
+                known: None,
                 queued: false,
+                resting: false,
                 directory,
             };
             self.tenants.insert(stream, lane);
@@ -137,11 +148,11 @@ impl Lanes {
         self.tenants.get_mut(&stream)
     }
 
-    /// Puts a tenant at the end of the queue, if it is not in it and not set aside.
+    /// Puts a tenant at the end of the queue, if it is not in it, set aside or resting.
     pub(super) fn make_ready(&mut self, stream: StreamId) {
         if let Some(lane) = self.tenants.get_mut(&stream)
             && !lane.queued
-            && lane.phase != Phase::SetAside
+            && lane.may_publish()
         {
             lane.queued = true;
             self.ready.push_back(stream);
@@ -154,7 +165,7 @@ impl Lanes {
             let stream = self.ready.pop_front()?;
             if let Some(lane) = self.tenants.get_mut(&stream) {
                 lane.queued = false;
-                if lane.phase != Phase::SetAside {
+                if lane.may_publish() {
                     return Some(stream);
                 }
             }
@@ -179,9 +190,10 @@ impl Lanes {
         }
     }
 
-    /// The tenant is tried again in a while, or with the next news of it.
+    /// The tenant is tried again in a while. The others go on.
     pub(super) fn rest(&mut self, stream: StreamId, trouble: Trouble) {
         if let Some(lane) = self.tenants.get_mut(&stream) {
+            lane.resting = true;
             self.board.tenant_trouble(stream, lane.directory.tenant(), Some(trouble));
             self.wakes.push(Box::pin(async move {
                 tokio::time::sleep(REST).await;
@@ -197,13 +209,14 @@ impl Lanes {
             lane.position = Some(position);
             lane.read = position.revision;
             self.board.moved(stream, position);
-            self.board.tenant_trouble(stream, lane.directory.tenant(), None);
         }
     }
 
-    /// The tenant's files can be read: if they could not be before, that is over.
-    pub(super) fn works(&mut self, stream: StreamId) {
-        if let Some(lane) = self.tenants.get_mut(&stream) {
+    /// The tenant's files can be read. Unless it waits for the broker to forget a message, nothing is wrong.
+    pub(super) fn works(&self, stream: StreamId) {
+        if let Some(lane) = self.tenants.get(&stream)
+            && lane.known.is_none()
+        {
             self.board.tenant_trouble(stream, lane.directory.tenant(), None);
         }
     }
@@ -217,7 +230,12 @@ impl Lanes {
                     self.make_ready(stream);
                 }
             }
-            Some(Some(Wake::Rested(stream))) => self.make_ready(stream),
+            Some(Some(Wake::Rested(stream))) => {
+                if let Some(lane) = self.tenants.get_mut(&stream) {
+                    lane.resting = false;
+                }
+                self.make_ready(stream);
+            }
             Some(None) => {}
             None => std::future::pending().await,
         }

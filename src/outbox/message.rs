@@ -19,7 +19,7 @@ use provisioning::{EventId, EventType, Header, ResourceId, Revision, Subject, Ti
 use scim::ResourceType;
 use serde::Serialize;
 
-use super::feed::Feed;
+use crate::feed::Feed;
 
 #[cfg(test)]
 mod tests;

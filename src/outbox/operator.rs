@@ -5,9 +5,9 @@ use std::sync::Arc;
 use provisioning::{Revision, StreamId};
 use tokio::sync::oneshot;
 
-use super::feed::Feed;
 use super::jetstream::Broker;
 use crate::directory::Directory;
+use crate::feed::Feed;
 use crate::operations::OutboxPosition;
 use crate::tasks::Tasks;
 

@@ -4,6 +4,7 @@
 //! the tenants ([`Lanes`]). After anything else all answers are awaited; then the tenants concerned find out from
 //! the leader where they stand ([`Resolver`]) and go on from there. That is also how each of them begins.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,6 @@ use tokio::time::Instant;
 
 use super::acceptance::Evidence;
 use super::connection::Connection;
-use super::feed::Feed;
 use super::jetstream::{Broker, Prepared, Refusal};
 use super::lanes::{Lanes, Phase};
 use super::message::Message;
@@ -25,13 +25,14 @@ use super::slice::{self, Slice, SliceError};
 use super::standing::{Board, Trouble};
 use crate::directories::Directories;
 use crate::directory::Shared;
+use crate::feed::Feed;
 use crate::operations::OutboxPosition;
 
 /// How long NATS may be away before that is called trouble.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long answers are awaited when the service shuts down.
-const FAREWELL: Duration = Duration::from_secs(3);
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The first pause after trouble, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -56,6 +57,20 @@ pub(super) struct Publisher {
     began_empty: bool,
     /// How long the next trouble is waited out.
     pause: Duration,
+}
+
+/// Why nothing more is sent until all answers are in.
+enum Interruption {
+    /// It may come again: publishing begins again after a pause.
+    Trouble(Trouble),
+    /// It concerns one tenant, or the connection is another one: publishing begins again at once.
+    Other,
+}
+
+impl From<Trouble> for Interruption {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
 }
 
 /// What a publisher listens to.
@@ -111,32 +126,28 @@ impl Publisher {
     async fn publish_for_ever(&mut self, signals: &mut Signals) {
         self.lanes.follow(self.directories.tenants());
         loop {
-            let trouble = self.publish(signals).await;
+            let Err(interruption) = self.publish(signals).await;
             self.drain().await;
-            if let Some(trouble) = trouble {
+            if let Interruption::Trouble(trouble) = interruption {
                 self.board.set_trouble(Some(trouble.clone()));
                 self.wait_out(&trouble, signals).await;
             }
         }
     }
 
-    /// Publishes until something is not as it should be, or the connection is another one (`None`).
-    async fn publish(&mut self, signals: &mut Signals) -> Option<Trouble> {
-        if let Err(trouble) = self.begin(&mut signals.connection).await {
-            return Some(trouble);
-        }
+    /// Publishes until something is not as it should be.
+    async fn publish(&mut self, signals: &mut Signals) -> Result<Infallible, Interruption> {
+        self.begin(&mut signals.connection).await?;
         loop {
-            if let Err(trouble) = self.fill().await {
-                return Some(trouble);
-            }
+            self.fill().await?;
             if self.pipeline.is_empty() {
                 self.all_is_well();
             }
             tokio::select! {
-                Some(answer) = self.pipeline.next(), if !self.pipeline.is_empty() => match self.settle(answer) {
-                    Ok(()) => self.all_is_well(),
-                    Err(trouble) => return Some(trouble),
-                },
+                Some(answer) = self.pipeline.next(), if !self.pipeline.is_empty() => {
+                    self.settle(answer)?;
+                    self.all_is_well();
+                }
                 () = self.lanes.woken() => {}
                 () = self.positions.due() => self.positions.keep(&self.shared.tasks).await,
                 Some(request) = signals.requests.recv() => {
@@ -144,7 +155,7 @@ impl Publisher {
                     request.answer(outcome);
                 }
                 Ok(()) = signals.changes.changed() => self.lanes.follow(self.directories.tenants()),
-                _ = signals.connection.changed() => return None,
+                _ = signals.connection.changed() => return Err(Interruption::Other),
             }
         }
     }
@@ -266,11 +277,12 @@ impl Publisher {
                 Ok(())
             }
             Err(Refusal::Unclear(reason)) => Err(self.refused(&reason)),
+            Err(Refusal::Known) => Err(self.refused("it is known")),
         }
     }
 
     /// Takes in an answer. All before it were as they should be.
-    fn settle(&mut self, answer: Answer) -> Result<(), Trouble> {
+    fn settle(&mut self, answer: Answer) -> Result<(), Interruption> {
         let Answer { stream, revision, outcome } = answer;
         let sequence = match outcome {
             Outcome::Passed => None,
@@ -278,14 +290,7 @@ impl Publisher {
                 self.shared.metrics.outbox_published(self.feed.jetstream_stream(), 1);
                 Some(sequence)
             }
-            Outcome::Failed(Refusal::TooLarge) => {
-                self.too_large(stream, revision);
-                return Err(self.refused("it is too large"));
-            }
-            Outcome::Failed(Refusal::Unclear(reason)) => {
-                self.lanes.unresolve(stream);
-                return Err(self.refused(&reason));
-            }
+            Outcome::Failed(refusal) => return Err(self.not_stored(stream, revision, refusal)),
         };
         let Some(lane) = self.lanes.get(stream) else { return Ok(()) };
         let before = lane.position.unwrap_or_default();
@@ -295,11 +300,15 @@ impl Publisher {
             settled_sequence: before.settled_sequence,
         };
         lane.position = Some(position);
+        let knew = sequence.is_some() && lane.known.take().is_some();
         if let (Feed::Deprovisioning, Some(sequence)) = (self.feed, sequence) {
             self.evidence.hand_over(lane, revision, sequence, self.shared.clock.now());
         }
         self.positions.moved(&lane.directory, position);
         self.board.moved(stream, position);
+        if knew {
+            self.lanes.works(stream);
+        }
         Ok(())
     }
 
@@ -354,6 +363,34 @@ impl Publisher {
         self.positions.moved(&lane.directory, settled);
         self.lanes.make_ready(stream);
         Ok(true)
+    }
+
+    fn not_stored(&mut self, stream: StreamId, revision: Revision, refusal: Refusal) -> Interruption {
+        self.lanes.unresolve(stream);
+        match refusal {
+            Refusal::Unclear(reason) => self.refused(&reason).into(),
+            Refusal::TooLarge => {
+                self.too_large(stream, revision);
+                Interruption::Other
+            }
+            Refusal::Known => self.known(stream, revision),
+        }
+    }
+
+    /// The broker knows a message that it did not hold when the tenant was resolved. Either it has come late; or it
+    /// was stored not long ago and then removed, and the broker has not forgotten it yet: then this tenant waits.
+    fn known(&mut self, stream: StreamId, revision: Revision) -> Interruption {
+        let Some(lane) = self.lanes.get(stream) else { return Interruption::Other };
+        if lane.known.replace(revision) != Some(revision) {
+            return self.refused("it has that message already").into();
+        }
+        let detail = format!(
+            "{} had a message of revision {revision} not long ago and takes in none until it forgets that, in two \
+             minutes at most",
+            self.feed.jetstream_stream()
+        );
+        self.lanes.rest(stream, Trouble::waiting("outbox_message_known", detail));
+        Interruption::Other
     }
 
     fn refused(&self, reason: &str) -> Trouble {

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use projections::ViewError;
 use provisioning::{EventId, Revision, Timestamp};
 
-use super::feed::Feed;
 use super::jetstream::{Broker, Held};
 use super::lanes::Lane;
 use super::standing::Trouble;
 use super::verdict::{Facts, Last, Verdict, weigh};
 use crate::directory::{Directory, decode};
 use crate::event_log::ReadError;
+use crate::feed::Feed;
 use crate::operations::OutboxPosition;
 use crate::tasks::Tasks;
 

@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use projections::ViewError;
 use provisioning::{Event, EventType, Opened, ResourceId, Revision, Subject};
 
-use super::feed::Feed;
 use super::message::{self, Fact, Message};
 use crate::directory::Directory;
 use crate::directory::decode::{self, DecodeError};
 use crate::event_log::{ReadError, StoredEvent};
+use crate::feed::Feed;
 
 /// How many events are read at a time; the transaction that is begun there is read to its end. This is also how
 /// much one tenant may publish before it is the next one's turn.

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use provisioning::StreamId;
 use serde::Serialize;
 
-use super::feed::Feed;
+use crate::feed::Feed;
 use crate::operations::OutboxPosition;
 
 /// Whether messages go out.

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::ReportError;
 use crate::directories::Directories;
-use crate::outbox::{JETSTREAM_STREAMS, OutboxHandle};
+use crate::feed::JETSTREAM_STREAMS;
+use crate::outbox::OutboxHandle;
 
 /// Where every tenant's outbox stands: as the running outbox tells it, or, without one, as it was kept.
 pub fn status(directories: &Directories, outbox: Option<&OutboxHandle>) -> Result<Value, ReportError> {

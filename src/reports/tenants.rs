@@ -5,7 +5,7 @@ use provisioning::tenancy::{Client, Token};
 use serde_json::{Value, json};
 
 use super::ReportError;
-use crate::directories::Directories;
+use crate::directories::{Closed, Directories};
 use crate::directory::Directory;
 
 pub(super) fn list(directories: &Directories) -> Value {
@@ -21,8 +21,8 @@ pub(super) fn list(directories: &Directories) -> Value {
                 "tenant": name,
                 "stream": stream,
                 "base_path": null,
-                "state": if registered.closed_at.is_some() { "closed" } else { "halted" },
-                "reason": closed.get(name),
+                "state": closed.get(name).map_or("closed", Closed::state),
+                "reason": closed.get(name).map(Closed::reason),
                 "revision": null,
             }),
         });
@@ -43,7 +43,9 @@ fn summary(directory: &Directory) -> Value {
     })
 }
 
-pub(super) fn show(directory: &Directory) -> Result<Value, ReportError> {
+/// A halted tenant is shown too, with the reason.
+pub(super) fn show(directories: &Directories, name: &str) -> Result<Value, ReportError> {
+    let directory = &*directories.tenant(name).map_or_else(|| super::tenant(directories, name), Ok)?;
     let tenancy = directory.tenancy();
     let mut shown = summary(directory);
     shown["settings"] = json!(tenancy.settings);

@@ -1,5 +1,7 @@
 //! Why a key or payload cannot be used. No text holds a key or a byte of a payload.
 
+use crate::randomness::RandomnessError;
+
 /// Why a key or payload cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -11,8 +13,8 @@ pub enum KeyError {
     Corrupt(String),
 }
 
-impl From<getrandom::Error> for KeyError {
-    fn from(error: getrandom::Error) -> Self {
-        Self::Unavailable(format!("the operating system gives no random bytes: {error}"))
+impl From<RandomnessError> for KeyError {
+    fn from(error: RandomnessError) -> Self {
+        Self::Unavailable(error.to_string())
     }
 }

@@ -8,15 +8,16 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 use provisioning::{EventId, StreamId};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::payload::{self, OpenedPayload, SealedPayload};
-use super::secret::{NONCE_BYTES, SECRET_BYTES, Secret, TAG_BYTES, random_bytes};
+use super::secret::{NONCE_BYTES, SECRET_BYTES, Secret, TAG_BYTES};
 use super::{KeyError, MasterKey};
+use crate::randomness::Randomness;
 use crate::sqlite_file::{Layout, OpenError};
 
 #[cfg(test)]
@@ -52,10 +53,13 @@ const DATA_KEY: &[u8] = b"muster data key v1";
 pub struct KeyStore {
     stream: StreamId,
     tenant_key: Secret,
+    randomness: Arc<dyn Randomness>,
+    /// Looks keys up, so that opening a payload does not wait for a sync. Before the writer, since fields are
+    /// dropped in this order: SQLite removes the write-ahead log when the last connection closes, if that one may
+    /// write.
+    reader: Mutex<Connection>,
     /// Makes keys; held while they are synced.
     writer: Mutex<Connection>,
-    /// Looks keys up, so that opening a payload does not wait for a sync.
-    reader: Mutex<Connection>,
     /// Numbers that are durable and, as far as is known here, not named by the log. Never held during I/O.
     pool: Mutex<BTreeSet<u64>>,
     unwrapped: Mutex<LruCache<u64, Secret>>,
@@ -75,6 +79,7 @@ impl KeyStore {
         path: &Path,
         stream: StreamId,
         master: &MasterKey,
+        randomness: Arc<dyn Randomness>,
         greatest_named: u64,
     ) -> Result<Self, KeyError> {
         let older = |made: u64| {
@@ -87,7 +92,7 @@ impl KeyStore {
         if greatest_named > 0 && !path.try_exists().unwrap_or(true) {
             return Err(corrupt(path, &older(0)));
         }
-        let salt: [u8; SALT_BYTES] = random_bytes()?;
+        let salt: [u8; SALT_BYTES] = randomness.array()?;
         let writer = LAYOUT
             .open(path, |new| {
                 if greatest_named > 0 {
@@ -115,6 +120,7 @@ impl KeyStore {
         Ok(Self {
             stream,
             tenant_key,
+            randomness,
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
             pool: Mutex::new(pool),
@@ -149,10 +155,15 @@ impl KeyStore {
         lock(&self.pool).range(above + 1..).nth(POOL_LOW).is_none()
     }
 
+    /// Gives a payload that stays plain its salt.
+    pub fn plain(&self, payload: &[u8]) -> Result<SealedPayload, KeyError> {
+        payload::plain(self.randomness.as_ref(), payload)
+    }
+
     /// Seals a payload under a key.
     pub fn seal(&self, key: u64, event: EventId, payload: &[u8]) -> Result<SealedPayload, KeyError> {
         match self.secret(key)? {
-            Some(secret) => payload::seal(&secret, event, payload),
+            Some(secret) => payload::seal(self.randomness.as_ref(), &secret, event, payload),
             None => {
                 Err(KeyError::Corrupt(format!("key {key} was destroyed; nothing more is sealed under it")))
             }
@@ -203,9 +214,10 @@ impl KeyStore {
         let first = above.max(greatest_made(&transaction).map_err(|error| failed(&error))?) + 1;
         let mut made = Vec::with_capacity(count);
         for number in (first..).take(count) {
-            let secret = Secret::random()?;
+            let secret = Secret::random(self.randomness.as_ref())?;
             let mut wrapped = Vec::with_capacity(NONCE_BYTES + SECRET_BYTES + TAG_BYTES);
-            self.tenant_key.encrypt_onto(&mut wrapped, &[secret.expose()], &self.bound_to(number))?;
+            let nonce = self.randomness.array()?;
+            self.tenant_key.encrypt_onto(&mut wrapped, nonce, &[secret.expose()], &self.bound_to(number));
             transaction
                 .prepare_cached("INSERT INTO keys (number, wrapped) VALUES (?1, ?2)")
                 .and_then(|mut statement| statement.execute(params![sql(number), wrapped]))

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::KeyError;
 use super::secret::{SECRET_BYTES, Secret};
+use crate::randomness::Randomness;
 
 #[cfg(test)]
 mod tests;
@@ -24,11 +25,11 @@ pub struct MasterKey(Secret);
 
 impl MasterKey {
     /// Reads the key file (64 hex digits and a newline), or makes it with mode 0600 if it is missing.
-    pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
+    pub fn load_or_create(path: &Path, randomness: &dyn Randomness) -> Result<Self, KeyError> {
         if path.try_exists().map_err(|error| unusable(path, &error))? {
             Self::load(path)
         } else {
-            create(path)
+            create(path, randomness)
         }
     }
 
@@ -60,7 +61,7 @@ impl MasterKey {
     }
 }
 
-fn create(path: &Path) -> Result<MasterKey, KeyError> {
+fn create(path: &Path, randomness: &dyn Randomness) -> Result<MasterKey, KeyError> {
     let new = path.with_added_extension("new");
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).map_err(|error| {
         match error.kind() {
@@ -72,7 +73,7 @@ fn create(path: &Path) -> Result<MasterKey, KeyError> {
             _ => unusable(&new, &error),
         }
     })?;
-    let made = fill(file, &new, path);
+    let made = fill(file, &new, path, randomness);
     if made.is_err() {
         // The first error is the one to tell: if this fails too, the next start names the file that is left.
         let _ = fs::remove_file(&new);
@@ -81,13 +82,13 @@ fn create(path: &Path) -> Result<MasterKey, KeyError> {
 }
 
 /// Writes a key into the new file and gives it its name.
-fn fill(mut file: File, new: &Path, path: &Path) -> Result<MasterKey, KeyError> {
+fn fill(mut file: File, new: &Path, path: &Path, randomness: &dyn Randomness) -> Result<MasterKey, KeyError> {
     // The new file serves as a lock: whoever made it looks again, so that no key is ever replaced.
     if path.try_exists().map_err(|error| unusable(path, &error))? {
         fs::remove_file(new).map_err(|error| unusable(new, &error))?;
         return MasterKey::load(path);
     }
-    let secret = Secret::random()?;
+    let secret = Secret::random(randomness)?;
     let mut text = Zeroizing::new([b'\n'; DIGITS + 1]);
     hex::encode_to_slice(secret.expose(), &mut text[..DIGITS])
         .expect("the buffer has two digits for each byte");

@@ -7,7 +7,8 @@ use provisioning::EventId;
 use sha2::{Digest, Sha256};
 
 use super::KeyError;
-use super::secret::{NONCE_BYTES, Secret, TAG_BYTES, random_bytes};
+use super::secret::{NONCE_BYTES, Secret, TAG_BYTES};
+use crate::randomness::Randomness;
 
 #[cfg(test)]
 mod tests;
@@ -35,18 +36,23 @@ pub enum OpenedPayload {
 }
 
 /// Gives a plain payload its salt.
-pub fn plain(payload: &[u8]) -> Result<SealedPayload, KeyError> {
-    let salt: [u8; SALT_BYTES] = random_bytes()?;
+pub(super) fn plain(randomness: &dyn Randomness, payload: &[u8]) -> Result<SealedPayload, KeyError> {
+    let salt = randomness.array()?;
     let stored = [&[PLAIN], &salt[..], payload].concat();
     Ok(SealedPayload { stored, digest: digest(&salt, payload) })
 }
 
 /// Gives a payload its salt and seals it. Bound to the event's id, so that it cannot be moved to another event.
-pub(super) fn seal(key: &Secret, event: EventId, payload: &[u8]) -> Result<SealedPayload, KeyError> {
-    let salt: [u8; SALT_BYTES] = random_bytes()?;
+pub(super) fn seal(
+    randomness: &dyn Randomness,
+    key: &Secret,
+    event: EventId,
+    payload: &[u8],
+) -> Result<SealedPayload, KeyError> {
+    let salt = randomness.array()?;
     let mut stored = Vec::with_capacity(1 + NONCE_BYTES + SALT_BYTES + payload.len() + TAG_BYTES);
     stored.push(XCHACHA20_POLY1305);
-    key.encrypt_onto(&mut stored, &[&salt, payload], event.0.as_bytes())?;
+    key.encrypt_onto(&mut stored, randomness.array()?, &[&salt, payload], event.0.as_bytes());
     Ok(SealedPayload { stored, digest: digest(&salt, payload) })
 }
 

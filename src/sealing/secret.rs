@@ -13,6 +13,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::KeyError;
+use crate::randomness::Randomness;
 
 pub(super) const SECRET_BYTES: usize = 32;
 pub(super) const NONCE_BYTES: usize = 24;
@@ -47,8 +48,8 @@ impl Secret {
         Some(secret)
     }
 
-    pub(super) fn random() -> Result<Self, KeyError> {
-        Self::filled(|bytes| getrandom::fill(bytes)).map_err(KeyError::from)
+    pub(super) fn random(randomness: &dyn Randomness) -> Result<Self, KeyError> {
+        Ok(Self::filled(|bytes| randomness.fill(bytes))?)
     }
 
     /// HKDF-SHA-256 (RFC 5869) with this secret as input; `info` is the parts one after the other.
@@ -63,14 +64,14 @@ impl Secret {
         &self.0
     }
 
-    /// Appends the nonce and the sealed parts, one after the other, to `out`.
+    /// Appends the nonce, which has to be random, and the sealed parts, one after the other, to `out`.
     pub(super) fn encrypt_onto(
         &self,
         out: &mut Vec<u8>,
+        nonce: [u8; NONCE_BYTES],
         parts: &[&[u8]],
         associated: &[u8],
-    ) -> Result<(), KeyError> {
-        let nonce: [u8; NONCE_BYTES] = random_bytes()?;
+    ) {
         out.extend_from_slice(&nonce);
         let start = out.len();
         for part in parts {
@@ -81,7 +82,6 @@ impl Secret {
             .encrypt_inout_detached(&XNonce::from(nonce), associated, (&mut out[start..]).into())
             .expect("the cipher takes 256 GiB at once, and memory holds less");
         out.extend_from_slice(&tag);
-        Ok(())
     }
 
     /// Opens what [`Secret::encrypt_onto`] appended; `None` if it was changed or belongs elsewhere.
@@ -98,11 +98,4 @@ impl Secret {
         let key: &Key = self.expose().into();
         XChaCha20Poly1305::new(key)
     }
-}
-
-/// From the operating system.
-pub(super) fn random_bytes<const N: usize>() -> Result<[u8; N], KeyError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)?;
-    Ok(bytes)
 }

@@ -70,9 +70,8 @@ impl Answer {
     /// Asserts an error with that status, `scimType` and code.
     #[track_caller]
     pub(crate) fn refused(&self, status: u16, scim_type: Option<&str>, code: &str) {
-        let extension = &self.body["urn:muster:params:scim:api:messages:2.0:Error"];
         assert_eq!(
-            (self.status, self.body["scimType"].as_str(), extension["code"].as_str()),
+            (self.status, self.body["scimType"].as_str(), self.header("muster-error-code")),
             (status, scim_type, Some(code)),
             "{}",
             self.text

@@ -43,8 +43,7 @@ impl CurrentReader {
         // A page that is not full ends the list, unless it begins beyond the end.
         let ends = rids.len() < query.count && (found > 0 || skipped == 0);
         let total = if ends { skipped + found } else { self.count(matching)? };
-        let resources =
-            rids.into_iter().map(|rid| self.row(rid, compiler.domain)).collect::<Result<_, _>>()?;
+        let resources = self.rows(rids, compiler.domain)?;
         snapshot.finish()?;
         Ok(Page { total, resources })
     }

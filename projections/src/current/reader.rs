@@ -46,12 +46,18 @@ impl CurrentReader {
         query::one(&self.connection, resource, keys, stored).map_err(failed)
     }
 
-    /// One resource of a page.
-    pub(super) fn row(&self, rid: Revision, domain: Option<&str>) -> rusqlite::Result<StoredResource> {
-        let resource = "SELECT r.id, r.type, r.revision, r.created_at, r.modified_at, r.document,
-                               (SELECT x.value FROM external_ids AS x WHERE x.rid = r.rid AND x.domain = ?2)
-                        FROM resources AS r WHERE r.rid = ?1";
-        self.connection.prepare_cached(resource)?.query_row(params![Column(rid), domain], stored)
+    /// The resources of a page.
+    pub(super) fn rows(
+        &self,
+        rids: Vec<Revision>,
+        domain: Option<&str>,
+    ) -> rusqlite::Result<Vec<StoredResource>> {
+        let mut resource = self.connection.prepare_cached(
+            "SELECT r.id, r.type, r.revision, r.created_at, r.modified_at, r.document,
+                    (SELECT x.value FROM external_ids AS x WHERE x.rid = r.rid AND x.domain = ?2)
+             FROM resources AS r WHERE r.rid = ?1",
+        )?;
+        rids.into_iter().map(|rid| resource.query_row(params![Column(rid), domain], stored)).collect()
     }
 
     /// The groups that have this resource as a direct member, in order of their creation.

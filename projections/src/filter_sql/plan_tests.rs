@@ -11,17 +11,28 @@ use crate::testing::{Place, STREAM};
 
 /// The plan of a page of a list, a line for each step.
 fn plan(resource_type: ResourceType, filter: &str) -> Vec<String> {
+    plan_of("r.rid", resource_type, filter, " ORDER BY r.rid LIMIT 100")
+}
+
+/// The plan of its total.
+fn count_plan(resource_type: ResourceType, filter: &str) -> Vec<String> {
+    plan_of("count(*)", resource_type, filter, "")
+}
+
+fn plan_of(wanted: &str, resource_type: ResourceType, filter: &str, order: &str) -> Vec<String> {
     let place = Place::new();
     drop(CurrentWriter::open(&place.file("current.db"), STREAM).unwrap());
     let connection = Connection::open(place.file("current.db")).unwrap();
     register_functions(&connection).unwrap();
     let filter = typed::check(&parse::parse(filter).unwrap(), Schemas::standard().of(resource_type)).unwrap();
     let condition = Compiler { resource_type, domain: Some("okta") }.compile(&filter);
-    let select = Fragment::text("EXPLAIN QUERY PLAN SELECT r.rid FROM resources AS r WHERE r.type = ")
+    let select = Fragment::text("EXPLAIN QUERY PLAN SELECT ")
+        .then_text(wanted)
+        .then_text(" FROM resources AS r WHERE r.type = ")
         .bind(resource_type.name().to_owned())
         .then_text(" AND r.hidden = 0 AND ")
         .then(condition)
-        .then_text(" ORDER BY r.rid LIMIT 100");
+        .then_text(order);
     let mut statement = connection.prepare(select.sql()).unwrap();
     let steps = statement.query_map(params_from_iter(select.values()), |row| row.get(3)).unwrap();
     steps.collect::<Result<_, _>>().unwrap()
@@ -43,18 +54,36 @@ fn check(resource_type: ResourceType, filter: &str, steps: &[&str]) {
 
 #[test]
 fn a_user_is_found_by_what_identity_providers_match_on() {
-    check(User, "userName eq \"a\"", &["r USING INDEX resources_name (type=? AND name_folded=?)"]);
+    check(
+        User,
+        "userName eq \"a\"",
+        &["r USING COVERING INDEX resources_name (type=? AND name_folded=? AND hidden=?)"],
+    );
     check(User, "id eq \"a\"", &["r USING INDEX resources_id (id=?)"]);
     check(User, "externalId eq \"a\"", &["external_ids_value (type=? AND domain=? AND value=?)", "rid=?"]);
     check(User, "emails.value eq \"a\"", &["a USING PRIMARY KEY (value_folded=?)", "rid=?"]);
     check(User, "emails eq \"a\"", &["a USING PRIMARY KEY (value_folded=?)"]);
     check(User, "emails[type eq \"work\" and value eq \"a\"]", &["a USING PRIMARY KEY (value_folded=?)"]);
-    check(User, "userName eq \"a\" and active eq true", &["resources_name (type=? AND name_folded=?)"]);
+    check(
+        User,
+        "userName eq \"a\" and active eq true",
+        &["resources_name (type=? AND name_folded=? AND hidden=?)"],
+    );
+}
+
+#[test]
+fn a_part_of_a_name_is_counted_in_the_index_alone() {
+    let plan = count_plan(User, "userName co \"a\" and not (userName sw \"b\")");
+    assert_eq!(plan, ["SEARCH r USING COVERING INDEX resources_name (type=?)"]);
 }
 
 #[test]
 fn a_group_is_found_by_its_name() {
-    check(Group, "displayName eq \"a\"", &["r USING INDEX resources_name (type=? AND name_folded=?)"]);
+    check(
+        Group,
+        "displayName eq \"a\"",
+        &["r USING COVERING INDEX resources_name (type=? AND name_folded=? AND hidden=?)"],
+    );
     check(Group, "externalId eq \"a\"", &["external_ids_value (type=? AND domain=? AND value=?)"]);
 }
 
@@ -78,7 +107,7 @@ fn terms_of_an_or_are_looked_up_one_by_one() {
         "userName eq \"a\" or emails.value eq \"b\" or id eq \"c\" or externalId eq \"d\"",
         &[
             "MULTI-INDEX OR",
-            "r USING INDEX resources_name (type=? AND name_folded=?)",
+            "r USING COVERING INDEX resources_name (type=? AND name_folded=? AND hidden=?)",
             "a USING PRIMARY KEY (value_folded=?)",
             "r USING INDEX resources_id (id=?)",
             "external_ids_value (type=? AND domain=? AND value=?)",

@@ -5,7 +5,7 @@
 //! name after it is right without the rest of the document, and e-mail addresses are in the result exactly when
 //! the event set them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use provisioning::evolve::evolve;
 use provisioning::{Recorded, Resource, ResourceId, Revision, Subject};
@@ -15,8 +15,7 @@ use scim::fold::fold;
 use scim::{Object, ResourceType};
 use serde_json::Value;
 
-use super::writer::rid;
-use crate::column::Column;
+use crate::column::{Column, read};
 use crate::query;
 
 /// What was true of a resource after an event about it.
@@ -68,10 +67,7 @@ pub(super) fn take_in(connection: &Connection, recorded: &Recorded) -> rusqlite:
         | Subject::RegisteredTenant(_)
         | Subject::Operator(_) => return Ok(()),
     };
-    let known = match rid(connection, id)? {
-        Some(rid) => last(connection, rid)?.map(|version| (rid, version)),
-        None => None,
-    };
+    let known = last(connection, id)?;
     let state =
         known.as_ref().and_then(|(rid, version)| version.as_resource(resource_type, id, *rid, recorded));
     let after = evolve(state, recorded);
@@ -118,23 +114,26 @@ fn note_names(
         ResourceType::Group => None,
     };
     let addresses = emails.into_iter().flatten().filter_map(|email| email.get("value")?.as_str());
-    let mut insert =
-        connection.prepare_cached("INSERT OR IGNORE INTO names (folded, type, rid) VALUES (?1, ?2, ?3)")?;
-    for name in name.into_iter().chain(addresses) {
-        insert.execute(params![fold(name), Column(resource_type), Column(rid)])?;
+    // An address is often the userName too.
+    let folded: BTreeSet<_> = name.into_iter().chain(addresses).map(fold).collect();
+    let insert = "INSERT OR IGNORE INTO names (folded, type, rid) VALUES (?1, ?2, ?3)";
+    for name in folded {
+        query::execute(connection, insert, params![name, Column(resource_type), Column(rid)])?;
     }
     Ok(())
 }
 
-fn last(connection: &Connection, rid: Revision) -> rusqlite::Result<Option<Version>> {
-    let last = "SELECT name, active, state, erased FROM versions WHERE rid = ?1
-                ORDER BY revision DESC LIMIT 1";
-    query::one(connection, last, [Column(rid)], Version::read)
+/// The row number and the last version of a resource that is or was.
+fn last(connection: &Connection, id: ResourceId) -> rusqlite::Result<Option<(Revision, Version)>> {
+    let last = "SELECT u.rid, v.name, v.active, v.state, v.erased
+                FROM resources AS u JOIN versions AS v ON v.rid = u.rid
+                WHERE u.id = ?1 ORDER BY v.revision DESC LIMIT 1";
+    query::one(connection, last, [Column(id)], |row| Ok((read(row, 0)?, Version::read(row)?)))
 }
 
 impl Version {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { name: row.get(0)?, active: row.get(1)?, state: row.get(2)?, erased: row.get(3)? })
+        Ok(Self { name: row.get(1)?, active: row.get(2)?, state: row.get(3)?, erased: row.get(4)? })
     }
 
     fn of(resource: &Resource) -> Self {

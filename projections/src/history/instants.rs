@@ -10,15 +10,20 @@ use rusqlite::{Connection, params};
 use crate::column::{Column, read};
 use crate::query;
 
-/// Notes the end of a transaction.
+/// When the last transaction took effect: the latest instant of all.
+pub(super) fn latest(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let latest = "SELECT effective_at FROM transactions ORDER BY revision DESC LIMIT 1";
+    query::one(connection, latest, [], |row| read(row, 0))
+}
+
+/// Notes the end of a transaction that follows the one of `latest` and becomes the latest.
 pub(super) fn note(
     connection: &Connection,
     revision: Revision,
     recorded_at: Timestamp,
+    latest: &mut Option<Timestamp>,
 ) -> rusqlite::Result<()> {
-    let last = "SELECT effective_at FROM transactions ORDER BY revision DESC LIMIT 1";
-    let last = query::one(connection, last, [], |row| read::<Timestamp>(row, 0))?;
-    if last.is_some_and(|last| last > recorded_at) {
+    if latest.replace(recorded_at).is_some_and(|before| before > recorded_at) {
         let set_back = "UPDATE transactions SET effective_at = ?1 WHERE effective_at > ?1";
         query::execute(connection, set_back, [Column(recorded_at)])?;
     }

@@ -55,8 +55,13 @@ impl HistoryWriter {
         let position = Position { revision: last.header.revision, root };
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let mut latest = instants::latest(&transaction).map_err(failed)?;
         for recorded in events {
             take_in(&transaction, recorded)?;
+            let Header { revision, recorded_at, txn, .. } = recorded.header;
+            if txn.n == txn.of {
+                instants::note(&transaction, revision, recorded_at, &mut latest).map_err(failed)?;
+            }
         }
         transaction
             .execute("UPDATE meta SET revision = ?1, root = ?2", params![Column(position.revision), root])
@@ -100,10 +105,10 @@ fn take_in(connection: &Connection, recorded: &Recorded) -> Result<(), ViewError
         Opened::Erased => fold::take_in(connection, recorded).map_err(failed)?,
         Opened::Event(event) => match event {
             Event::GroupMembersAdded(members) => {
-                change_members(connection, header, members, intervals::BEGIN)?
+                change_members(connection, header, members, intervals::BEGIN)?;
             }
             Event::GroupMembersRemoved(members) => {
-                change_members(connection, header, members, intervals::END)?
+                change_members(connection, header, members, intervals::END)?;
             }
             Event::DeprovisioningPublished(published) => {
                 note_published(connection, published).map_err(failed)?;
@@ -130,9 +135,6 @@ fn take_in(connection: &Connection, recorded: &Recorded) -> Result<(), ViewError
             | Event::OperatorCreated(_)
             | Event::OperatorRevoked => {}
         },
-    }
-    if header.txn.n == header.txn.of {
-        instants::note(connection, header.revision, header.recorded_at).map_err(failed)?;
     }
     Ok(())
 }
@@ -171,6 +173,6 @@ fn note_published(connection: &Connection, published: &Published) -> rusqlite::R
 }
 
 /// The row number of a resource that is or was.
-pub(super) fn rid(connection: &Connection, id: ResourceId) -> rusqlite::Result<Option<Revision>> {
+fn rid(connection: &Connection, id: ResourceId) -> rusqlite::Result<Option<Revision>> {
     query::one(connection, "SELECT rid FROM resources WHERE id = ?1", [Column(id)], |row| read(row, 0))
 }

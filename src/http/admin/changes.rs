@@ -19,7 +19,6 @@ use crate::directories::NewTenant;
 use crate::http::context;
 use crate::http::error::Failure;
 use crate::reports;
-use crate::token::NewSecret;
 
 type Answer = Result<HttpResponse, Failure>;
 
@@ -199,17 +198,11 @@ pub(super) async fn issue_token(
             return Err(Failure::new(StatusCode::BAD_REQUEST, "parameter_invalid", detail));
         }
     };
-    let secret = new_secret()?;
+    let secret = house.directories.shared().new_secret()?;
     let id = TokenId(house.directories.shared().ids.next());
     let issued = TokenIssued { client, label: secret.label(), role, expires_at, sha256: secret.sha256() };
     directory.submit(Command::IssueToken(NewToken { id, issued }), origin).await?;
     Ok(json_answer(StatusCode::CREATED, &json!({"id": id, "token": secret.text()})))
-}
-
-fn new_secret() -> Result<NewSecret, Failure> {
-    NewSecret::generate().map_err(|error| {
-        Failure::new(StatusCode::SERVICE_UNAVAILABLE, "randomness_unavailable", error.to_string())
-    })
 }
 
 pub(super) async fn revoke_token(
@@ -285,7 +278,7 @@ pub(super) async fn create_operator(
     house: web::Data<House>,
 ) -> Answer {
     let origin = operator_origin(&http, &house)?;
-    let secret = new_secret()?;
+    let secret = house.directories.shared().new_secret()?;
     let id = OperatorId(house.directories.shared().ids.next());
     let name = body.into_inner().name;
     let command = Command::CreateOperator { id, name: name.clone(), sha256: secret.sha256() };

@@ -1,3 +1,5 @@
+//! Messages as consumers get them, byte for byte.
+
 use std::convert::Infallible;
 
 use provisioning::event::Members;

@@ -1,3 +1,5 @@
+//! Where a tenant goes on, for every state that broker and file can be in.
+
 use super::*;
 
 fn at(revision: u64, sequence: u64) -> OutboxPosition {

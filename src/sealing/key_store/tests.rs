@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use provisioning::{EventId, StreamId};
 use rusqlite::Connection;
@@ -10,7 +11,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{KeyStore, MASTER_CHECK, POOL_HIGH, POOL_LOW, TENANT_KEY, derive, lock};
-use crate::sealing::{KeyError, MasterKey, OpenedPayload, plain};
+use crate::randomness::SystemRandomness;
+use crate::sealing::{KeyError, MasterKey, OpenedPayload};
 
 const STREAM: StreamId = StreamId(Uuid::from_u128(1));
 const EVENT: EventId = EventId(Uuid::from_u128(2));
@@ -28,8 +30,17 @@ impl Folder {
     }
 
     fn open(&self, greatest_named: u64) -> Result<KeyStore, KeyError> {
-        let master = MasterKey::load_or_create(&self.0.path().join("master.key"))?;
-        KeyStore::open(&self.path(), STREAM, &master, greatest_named)
+        let master = MasterKey::load_or_create(&self.0.path().join("master.key"), &SystemRandomness)?;
+        self.open_as(STREAM, &master, greatest_named)
+    }
+
+    fn open_as(
+        &self,
+        stream: StreamId,
+        master: &MasterKey,
+        greatest_named: u64,
+    ) -> Result<KeyStore, KeyError> {
+        KeyStore::open(&self.path(), stream, master, Arc::new(SystemRandomness), greatest_named)
     }
 
     /// Somebody else at the file.
@@ -131,7 +142,7 @@ fn sealed_payloads_open_after_the_store_was_opened_again() {
 #[test]
 fn plain_payloads_need_no_key() {
     let keys = Folder::new().open(0).unwrap();
-    let made = plain(b"{}").unwrap();
+    let made = keys.plain(b"{}").unwrap();
     let opened = keys.open_payload(None, EVENT, &made.stored, &made.digest).unwrap();
     assert_eq!(opened, OpenedPayload::Bytes(b"{}".to_vec()));
 }
@@ -176,7 +187,7 @@ fn a_key_store_older_than_the_log_is_refused() {
 fn another_master_key_is_told_when_the_store_is_opened() {
     let folder = Folder::new();
     drop(folder.open(0).unwrap());
-    let opened = KeyStore::open(&folder.path(), STREAM, &known_master(&folder), 0);
+    let opened = folder.open_as(STREAM, &known_master(&folder), 0);
     assert_corrupt(opened, "was made with another master key");
 }
 
@@ -185,7 +196,7 @@ fn a_store_of_another_tenant_or_kind_is_refused() {
     let folder = Folder::new();
     drop(folder.open(0).unwrap());
     let master = MasterKey::load(&folder.0.path().join("master.key")).unwrap();
-    let other = KeyStore::open(&folder.path(), StreamId(Uuid::from_u128(9)), &master, 0);
+    let other = folder.open_as(StreamId(Uuid::from_u128(9)), &master, 0);
     assert_corrupt(other, "belongs to stream");
     folder.sql("PRAGMA application_id = 1");
     assert_corrupt(folder.open(0), "the file is not a key store");

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::MasterKey;
+use crate::randomness::SystemRandomness;
 use crate::sealing::KeyError;
 
 fn folder() -> (TempDir, PathBuf) {
@@ -29,13 +30,13 @@ fn assert_refused(loaded: Result<MasterKey, KeyError>, text: &str) {
 #[test]
 fn a_missing_key_is_made_once_for_its_owner_only() {
     let (folder, path) = folder();
-    let made = MasterKey::load_or_create(&path).unwrap();
+    let made = MasterKey::load_or_create(&path, &SystemRandomness).unwrap();
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(text, format!("{}\n", hex::encode(made.secret().expose())));
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 
-    let again = MasterKey::load_or_create(&path).unwrap();
+    let again = MasterKey::load_or_create(&path, &SystemRandomness).unwrap();
     assert_eq!(again.secret().expose(), made.secret().expose());
     assert_ne!(made.secret().expose(), &[0; 32]);
 }
@@ -52,7 +53,10 @@ fn a_key_that_others_can_read_is_refused_with_the_remedy() {
     let (_folder, path) = folder();
     for mode in [0o640, 0o604, 0o620, 0o601] {
         write(&path, &format!("{}\n", "0f".repeat(32)), mode);
-        assert_refused(MasterKey::load_or_create(&path), &format!("run: chmod 600 {}", path.display()));
+        assert_refused(
+            MasterKey::load_or_create(&path, &SystemRandomness),
+            &format!("run: chmod 600 {}", path.display()),
+        );
     }
     write(&path, &"0f".repeat(32), 0o400);
     assert_eq!(MasterKey::load(&path).unwrap().secret().expose(), &[0x0f; 32]);
@@ -72,13 +76,16 @@ fn a_file_that_holds_no_key_is_refused() {
 fn two_at_once_do_not_make_two_keys() {
     let (folder, path) = folder();
     write(&folder.path().join("master.key.new"), "", 0o600);
-    assert_refused(MasterKey::load_or_create(&path), "another process is making the master key");
+    assert_refused(
+        MasterKey::load_or_create(&path, &SystemRandomness),
+        "another process is making the master key",
+    );
     assert!(!path.exists());
 }
 
 #[test]
 fn a_key_is_never_printed() {
     let (_folder, path) = folder();
-    let key = MasterKey::load_or_create(&path).unwrap();
+    let key = MasterKey::load_or_create(&path, &SystemRandomness).unwrap();
     assert_eq!(format!("{key:?}"), "MasterKey(Secret(…))");
 }

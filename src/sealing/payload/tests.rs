@@ -6,7 +6,8 @@ use provisioning::EventId;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{open, plain, seal};
+use super::{SealedPayload, open};
+use crate::randomness::SystemRandomness;
 use crate::sealing::KeyError;
 use crate::sealing::secret::Secret;
 
@@ -15,6 +16,14 @@ const PAYLOAD: &[u8] = br#"{"members":[]}"#;
 
 fn key(byte: u8) -> Secret {
     Secret::copied(&[byte; 32]).unwrap()
+}
+
+fn plain(payload: &[u8]) -> Result<SealedPayload, KeyError> {
+    super::plain(&SystemRandomness, payload)
+}
+
+fn seal(key: &Secret, event: EventId, payload: &[u8]) -> Result<SealedPayload, KeyError> {
+    super::seal(&SystemRandomness, key, event, payload)
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -1,3 +1,5 @@
+//! Paths: what parses, what prints, what resolves.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Printing a filter and parsing what was printed.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

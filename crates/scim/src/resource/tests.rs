@@ -1,3 +1,5 @@
+//! Documents as clients send them, and what is kept of them.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Choices of attributes, and what is left of a resource.
+
 use serde_json::json;
 
 use super::*;

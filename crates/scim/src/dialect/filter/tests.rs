@@ -1,3 +1,5 @@
+//! Filters as identity providers write them.
+
 use proptest::prelude::*;
 
 use super::*;

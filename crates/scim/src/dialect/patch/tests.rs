@@ -1,3 +1,5 @@
+//! PATCH bodies as identity providers send them.
+
 #![expect(clippy::needless_pass_by_value, reason = "literals read best as they stand")]
 
 use serde_json::json;

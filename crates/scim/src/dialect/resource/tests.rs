@@ -1,3 +1,5 @@
+//! POST and PUT bodies as identity providers send them.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Values as identity providers send them.
+
 use serde_json::{Value, json};
 
 use super::*;

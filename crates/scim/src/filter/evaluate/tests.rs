@@ -1,3 +1,5 @@
+//! Which resources match which filters.
+
 use serde_json::json;
 
 use super::*;

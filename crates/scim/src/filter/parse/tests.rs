@@ -1,3 +1,5 @@
+//! What parses as a filter, and where the rest goes wrong.
+
 use serde_json::json;
 
 use super::*;

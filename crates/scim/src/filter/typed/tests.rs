@@ -1,3 +1,5 @@
+//! Filters that met the schemas, and those that may not.
+
 #![expect(clippy::needless_pass_by_value, reason = "literals read best as they stand")]
 
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! What a PATCH does to a document.
+
 #![expect(clippy::needless_pass_by_value, reason = "literals read best as they stand")]
 
 use proptest::prelude::*;

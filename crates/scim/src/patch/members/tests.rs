@@ -1,3 +1,5 @@
+//! What a PATCH asks of the members of a group.
+
 #![expect(clippy::needless_pass_by_value, reason = "literals read best as they stand")]
 
 use serde_json::json;

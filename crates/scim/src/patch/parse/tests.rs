@@ -1,3 +1,5 @@
+//! What is a PATCH body, and what is refused.
+
 #![expect(clippy::needless_pass_by_value, reason = "literals read best as they stand")]
 
 use serde_json::json;

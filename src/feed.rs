@@ -42,7 +42,7 @@ impl Feed {
     }
 
     /// The subject of a message of a tenant: what stands behind the last dot of [`Feed::subjects`].
-    pub(super) fn subject(self, tenant: &str, end: &str) -> String {
+    pub(crate) fn subject(self, tenant: &str, end: &str) -> String {
         self.subjects().replace('*', tenant).replace('>', end)
     }
 }
