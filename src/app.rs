@@ -3,6 +3,7 @@
 //! Shutting down: not ready, stop accepting, finish what runs, stop followers and outbox, exit. Only this file
 //! knows which log backend, which clock and which source of ids run.
 
+use std::convert::Infallible;
 use std::fs;
 use std::io::{Seek as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -14,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use fs4::fs_std::FileExt as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::{Clock, IdSource, RandomIds, SystemClock};
 use crate::config::Config;
@@ -30,6 +31,9 @@ use crate::telemetry::Metrics;
 
 /// How long tasks may take to stop after the last request was answered.
 const TASKS_PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long closing all files may take then.
+const FILES_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The lock of a data folder: held by the process that serves it, its text is the URL it listens on.
 #[derive(Debug)]
@@ -150,8 +154,10 @@ pub struct Service {
     server: actix_web::dev::Server,
     tasks: Arc<Tasks>,
     url: String,
+    /// Ends when nobody holds the house any more.
+    files_closed: oneshot::Receiver<Infallible>,
     /// Held as long as the folder is served.
-    _lock: DataLock,
+    lock: DataLock,
 }
 
 impl Service {
@@ -176,12 +182,14 @@ impl Service {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", config.listen);
         let certificate = config.tls().map(|(cert, _)| cert.to_owned());
-        let house = Arc::new(House { directories, config, outbox, metrics, ready: AtomicBool::new(true) });
+        let (closed, files_closed) = oneshot::channel();
+        let ready = AtomicBool::new(true);
+        let house = Arc::new(House { directories, config, outbox, metrics, ready, closed });
         let server = http::server(Arc::clone(&house), listener, tls).context("HTTP server")?;
         lock.tell(&format!("{scheme}://{}", reachable(house.config.listen)), certificate.as_deref())
             .context("lock file")?;
         tracing::info!(url, "muster listens on {url}");
-        Ok(Self { house, server, tasks, url, _lock: lock })
+        Ok(Self { house, server, tasks, url, files_closed, lock })
     }
 
     /// Where it listens.
@@ -204,12 +212,20 @@ impl Service {
     }
 
     async fn stop(self) -> anyhow::Result<()> {
-        self.house.ready.store(false, Ordering::Release);
+        let Self { house, server, tasks, files_closed, lock, .. } = self;
+        house.ready.store(false, Ordering::Release);
         tracing::info!("muster stops: no new connections, running requests are finished");
-        let handle = self.server.handle();
-        let (ended, ()) = tokio::join!(self.server, handle.stop(true));
+        let handle = server.handle();
+        let (ended, ()) = tokio::join!(server, handle.stop(true));
         ended.context("HTTP server")?;
-        self.tasks.shut_down(TASKS_PATIENCE).await;
+        tasks.shut_down(TASKS_PATIENCE).await;
+        // The server's threads let go of the house a moment after it has ended. Files that are closed are whole:
+        // nothing of them lies in a write-ahead log.
+        drop(house);
+        if tokio::time::timeout(FILES_PATIENCE, files_closed).await.is_err() {
+            tracing::warn!("files are still in use; what they lack is in their write-ahead logs");
+        }
+        drop(lock);
         tracing::info!("muster has stopped");
         Ok(())
     }

@@ -15,7 +15,7 @@ use provisioning::tenancy::{ClientKind, ProfileStamp, Role, Settings};
 use provisioning::{ClientId, Rejection, StreamId, TokenId};
 use scim::Object;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::directory::{Directory, OpenError, Shared, WriteError};
 use crate::feed::JETSTREAM_STREAMS;
@@ -31,6 +31,8 @@ pub struct Directories {
     /// Registered tenants that could not be opened.
     closed: RwLock<BTreeMap<String, Closed>>,
     changes: watch::Sender<u64>,
+    /// Held while a tenant is made: of two requests for one name, the second must find the first one's folder.
+    creation: Mutex<()>,
 }
 
 /// Why a registered tenant is not open.
@@ -131,6 +133,7 @@ impl Directories {
             *base_path = text.trim_end_matches('/').into();
         }
         Settings::default().updated(&settings)?.check()?;
+        let _alone = self.creation.lock().await;
         let folder = self.folder_of(&new.tenant);
         if folder.exists() {
             return Err(tenant_exists(&new.tenant).into());

@@ -9,6 +9,7 @@ pub mod auth;
 mod connection;
 pub mod context;
 pub mod error;
+mod forwarded;
 pub mod health;
 mod listener;
 pub mod scim;
@@ -36,6 +37,8 @@ pub struct House {
     pub metrics: Arc<Metrics>,
     /// False from the moment a shutdown begins.
     pub ready: std::sync::atomic::AtomicBool,
+    /// Goes last, when everything above is closed: whoever has the other end learns of it.
+    pub closed: tokio::sync::oneshot::Sender<std::convert::Infallible>,
 }
 
 /// Makes the server of a listener; it serves once awaited.

@@ -16,6 +16,8 @@ mod query;
 pub mod view;
 
 #[cfg(test)]
+mod agreement;
+#[cfg(test)]
 mod testing;
 
 pub use position::Position;

@@ -56,6 +56,11 @@ pub(crate) fn user_deactivated(number: u128) -> Draft {
     (Subject::User(id(number)), Some([Some(true), Some(false)]), Event::UserDeactivated(change))
 }
 
+pub(crate) fn user_reactivated(number: u128) -> Draft {
+    let change = patch(serde_json::json!({"active": true}));
+    (Subject::User(id(number)), Some([Some(false), Some(true)]), Event::UserReactivated(change))
+}
+
 pub(crate) fn user_hidden(number: u128) -> Draft {
     (Subject::User(id(number)), Some([Some(true), Some(false)]), Event::UserHidden(Note::default()))
 }

@@ -83,7 +83,9 @@ fn refusal(status: u16, document: &Value) -> Failure {
     let error = &document["error"];
     let detail = error["detail"].as_str().unwrap_or("the service gave no reason").trim_end_matches('.');
     let code = error["code"].as_str().map_or_else(|| format!("HTTP {status}"), str::to_owned);
-    let failure = Failure::new(exit::FAILURE, format!("{} ({code})", lower_first(detail)));
+    // What the views say and the log does not contain is a verification that failed.
+    let exit_code = if code == "log_behind_views" { exit::VERIFICATION_FAILED } else { exit::FAILURE };
+    let failure = Failure::new(exit_code, format!("{} ({code})", lower_first(detail)));
     match status {
         401 => {
             failure.hint("set MUSTER_TOKEN to the token of an operator, or name the data folder by --data")

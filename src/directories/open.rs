@@ -9,7 +9,7 @@ use provisioning::command::{Command, Origin};
 use provisioning::ids::OperatorId;
 use provisioning::recorded::{Actor, Via};
 use provisioning::{Revision, StreamId};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::{Closed, Directories};
 use crate::directory::catch_up::CatchUpError;
@@ -62,6 +62,7 @@ impl Directories {
             tenants: RwLock::new(BTreeMap::new()),
             closed: RwLock::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
+            creation: Mutex::default(),
             shared,
             data,
         });

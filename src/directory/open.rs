@@ -101,10 +101,14 @@ impl Directory {
     ) -> Result<Arc<Self>, OpenError> {
         make_private_folder(&folder)?;
         let current_path = folder.join("current.db");
-        let mut view = fresh(&current_path, |path| CurrentWriter::open(path, stream))?;
-        // Before anything else can fail: a tenant that stays closed is still known by its tokens.
-        shared.index.put(tenant, view.tenancy());
+        let open_current = |path: &Path| CurrentWriter::open(path, stream);
+        let view = open_current(&current_path);
+        if let Ok(view) = &view {
+            // Before anything else can fail: a tenant that stays closed is still known by its tokens.
+            shared.index.put(tenant, view.tenancy());
+        }
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(&folder.join("log.db"), stream)?);
+        let mut view = view.or_else(|error| begun_anew(&current_path, &error, open_current))?;
         let operations = Arc::new(Operations::open(&folder.join("operations.db"))?);
         let head = log.head()?.revision;
         catch_up::contained(log.as_ref(), "current.db", view.position()?)?;
@@ -117,9 +121,19 @@ impl Directory {
             Arc::clone(&shared.randomness),
             named,
         )?);
-        catch_up::current(&mut view, log.as_ref(), &keys, head, |_| ())?;
+        let catch_up =
+            |view: &mut CurrentWriter| catch_up::current(view, log.as_ref(), &keys, head, |_| ()).map(drop);
+        if let Err(error) = catch_up(&mut view) {
+            // What is broken may show only now, when the view is written to.
+            let CatchUpError::View(ViewError::Broken { .. }) = error else { return Err(error.into()) };
+            drop(view);
+            view = begun_anew(&current_path, &error, open_current)?;
+            catch_up(&mut view)?;
+        }
         let history_path = folder.join("history.db");
-        let history = fresh(&history_path, |path| HistoryWriter::open(path, stream))?;
+        let open_history = |path: &Path| HistoryWriter::open(path, stream);
+        let history =
+            open_history(&history_path).or_else(|error| begun_anew(&history_path, &error, open_history))?;
         catch_up::contained(log.as_ref(), "history.db", history.position()?)?;
 
         let (commands, queue) = mpsc::channel(QUEUE_COMMANDS_MAX);
@@ -173,16 +187,15 @@ impl Directory {
     }
 }
 
-/// Opens a view; one with another layout, of another stream or broken is removed and begun anew.
-fn fresh<V>(path: &Path, open: impl Fn(&Path) -> Result<V, ViewError>) -> Result<V, ViewError> {
-    match open(path) {
-        Ok(view) => Ok(view),
-        Err(error) => {
-            tracing::warn!(error = %error, "view is made anew: {error}");
-            remove_view(path);
-            open(path)
-        }
-    }
+/// Removes a view with another layout, of another stream or broken, and begins it anew.
+fn begun_anew<V>(
+    path: &Path,
+    because: &dyn std::error::Error,
+    open: impl Fn(&Path) -> Result<V, ViewError>,
+) -> Result<V, ViewError> {
+    tracing::warn!(error = %because, "view is made anew: {because}");
+    remove_view(path);
+    open(path)
 }
 
 /// Removes a view's file and what SQLite keeps beside it. What cannot be removed shows when it is opened.

@@ -13,6 +13,7 @@ use provisioning::recorded::{Actor, Via};
 use provisioning::{RequestId, Timestamp};
 
 use super::House;
+use super::forwarded::Forwarded;
 
 /// The most characters of a `User-Agent` that are recorded.
 const USER_AGENT_CHARACTERS_MAX: usize = 256;
@@ -26,6 +27,8 @@ pub struct RequestContext {
     pub received_at: Timestamp,
     /// The caller's address: the socket's, or what a trusted proxy says.
     pub source_ip: Option<IpAddr>,
+    /// Everything that a trusted proxy says; `None` if none sent the request.
+    forwarded: Option<Forwarded>,
     /// The route's template for metrics; set by whoever recognises the route.
     route: &'static str,
 }
@@ -33,10 +36,15 @@ pub struct RequestContext {
 /// Notes the circumstances of a request that has just arrived.
 pub fn begin(request: &ServiceRequest, house: &House) {
     let shared = house.directories.shared();
+    let peer = request.peer_addr().map(|address| address.ip().to_canonical());
+    let is_proxy =
+        |address: IpAddr| house.config.trusted_proxies.iter().any(|network| network.contains(&address));
+    let forwarded = peer.is_some_and(is_proxy).then(|| Forwarded::read(request.headers(), is_proxy));
     let context = RequestContext {
         id: RequestId(shared.ids.next()),
         received_at: shared.clock.now(),
-        source_ip: source_ip(request.request(), house),
+        source_ip: forwarded.as_ref().and_then(|forwarded| forwarded.client).or(peer),
+        forwarded,
         route: "other",
     };
     request.extensions_mut().insert(context);
@@ -80,33 +88,19 @@ impl RequestContext {
     }
 }
 
-fn peer(request: &HttpRequest) -> Option<IpAddr> {
-    request.peer_addr().map(|address| address.ip().to_canonical())
-}
-
-fn from_trusted_proxy(request: &HttpRequest, house: &House) -> bool {
-    peer(request)
-        .is_some_and(|peer| house.config.trusted_proxies.iter().any(|network| network.contains(&peer)))
-}
-
-fn source_ip(request: &HttpRequest, house: &House) -> Option<IpAddr> {
-    let peer = peer(request)?;
-    if !from_trusted_proxy(request, house) {
-        return Some(peer);
-    }
-    let forwarded =
-        request.connection_info().realip_remote_addr().and_then(|text| text.parse::<IpAddr>().ok());
-    Some(forwarded.map_or(peer, |address| address.to_canonical()))
+/// The host and port that the request names, or what a trusted proxy says it named.
+fn named_host(request: &HttpRequest) -> Option<String> {
+    let forwarded = of(request).forwarded.and_then(|forwarded| forwarded.host);
+    let header = || request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    // HTTP/2 has the authority in place of the header.
+    forwarded
+        .or_else(|| header().map(str::to_owned))
+        .or_else(|| request.uri().authority().map(ToString::to_string))
 }
 
 /// The host that the request names, lower-case and without a port.
-pub fn host(request: &HttpRequest, house: &House) -> String {
-    let host = if from_trusted_proxy(request, house) {
-        request.connection_info().host().to_owned()
-    } else {
-        let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-        named.map(str::to_owned).or_else(|| request.uri().host().map(str::to_owned)).unwrap_or_default()
-    };
+pub fn host(request: &HttpRequest) -> String {
+    let host = named_host(request).unwrap_or_default();
     let without_port = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => &host,
@@ -123,17 +117,10 @@ pub fn authority(request: &HttpRequest, house: &House, tenant_host: Option<&str>
             None => public.as_str().to_owned(),
         };
     }
-    let trusted = from_trusted_proxy(request, house);
-    let info = request.connection_info();
-    let scheme = match (trusted, house.config.tls().is_some()) {
-        (true, _) => info.scheme().to_owned(),
-        (false, true) => "https".to_owned(),
-        (false, false) => "http".to_owned(),
-    };
-    let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    let authority = if trusted { Some(info.host().to_owned()) } else { named.map(str::to_owned) };
-    let usable =
-        authority.filter(|text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b)));
+    let own_scheme = if house.config.tls().is_some() { "https" } else { "http" };
+    let scheme = of(request).forwarded.and_then(|forwarded| forwarded.scheme).unwrap_or(own_scheme);
+    let usable = named_host(request)
+        .filter(|text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b)));
     format!("{scheme}://{}", usable.unwrap_or_else(|| house.config.listen.to_string()))
 }
 

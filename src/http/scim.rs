@@ -122,7 +122,7 @@ async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> R
     }
     let client = auth::scim_client(http, house)?;
     let directory = Arc::clone(&client.directory);
-    check_address(http, house, &directory, base_path)?;
+    check_address(http, &directory, base_path)?;
     let Some(route) = route else {
         let detail = "there is nothing at this path below the tenant's SCIM base URL; the endpoints are /Users, \
                       /Groups, /ServiceProviderConfig, /ResourceTypes and /Schemas";
@@ -194,7 +194,7 @@ fn no_such_base(house: &House, path: &str) -> Failure {
 
 /// The tenant whose discovery is asked for without a token: by host, or by being alone under its path.
 fn anonymous_tenant(http: &HttpRequest, house: &House, base_path: &str) -> Result<Arc<Directory>, Failure> {
-    let name = house.directories.shared().index.tenant_at(base_path, &context::host(http, house));
+    let name = house.directories.shared().index.tenant_at(base_path, &context::host(http));
     match name.and_then(|name| house.directories.tenant(&name)) {
         Some(directory) => Ok(directory),
         // The failure that a missing token leads to.
@@ -203,15 +203,10 @@ fn anonymous_tenant(http: &HttpRequest, house: &House, base_path: &str) -> Resul
 }
 
 /// The token's tenant must be the one that the address names.
-fn check_address(
-    http: &HttpRequest,
-    house: &House,
-    directory: &Directory,
-    base_path: &str,
-) -> Result<(), Failure> {
+fn check_address(http: &HttpRequest, directory: &Directory, base_path: &str) -> Result<(), Failure> {
     let tenancy = directory.tenancy();
     let settings = &tenancy.settings;
-    let host_fits = settings.host.as_ref().is_none_or(|host| *host == context::host(http, house));
+    let host_fits = settings.host.as_ref().is_none_or(|host| *host == context::host(http));
     if settings.base_path == base_path && host_fits {
         return Ok(());
     }

@@ -163,11 +163,12 @@ impl Publisher {
     /// Waits for the connection and looks at the JetStream stream. If it is another one than before, or shorter,
     /// every tenant has to find out anew where it stands.
     async fn begin(&mut self, connection: &mut watch::Receiver<Connection>) -> Result<(), Trouble> {
-        match tokio::time::timeout(CONNECT_PATIENCE, connection.wait_for(|connection| connection.up)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) | Err(_) => {
-                return Err(Trouble::waiting("nats_unavailable", "NATS cannot be reached"));
-            }
+        let connected = connection.wait_for(|connection| connection.up);
+        let connected = matches!(tokio::time::timeout(CONNECT_PATIENCE, connected).await, Ok(Ok(_)));
+        if !connected {
+            let complaint = connection.borrow().complaint.clone();
+            let why = complaint.map_or_else(String::new, |complaint| format!(" ({complaint})"));
+            return Err(Trouble::waiting("nats_unavailable", format!("NATS cannot be reached{why}")));
         }
         let prepared = self.broker.prepare().await?;
         let another = self.prepared.is_none_or(|before| before.created != prepared.created);

@@ -18,8 +18,10 @@ pub fn status(directories: &Directories, outbox: Option<&OutboxHandle>) -> Resul
         let mut streams = Vec::new();
         for stream in JETSTREAM_STREAMS {
             let kept = directory.operations().outbox(stream);
-            let kept =
-                kept.map_err(|error| ReportError::invalid("operations_unavailable", error.to_string()))?;
+            let kept = kept.map_err(|error| ReportError::Unavailable {
+                code: "operations_unavailable",
+                detail: error.to_string(),
+            })?;
             let position = kept.unwrap_or_default();
             streams.push(json!({
                 "stream": stream,

@@ -157,7 +157,7 @@ fn every_link_between_pages_leads_somewhere() {
 #[test]
 fn every_decision_has_its_four_parts_and_stands_in_the_list() {
     let list = Page::read("docs/decisions/README.md");
-    let decisions: Vec<Page> = pages::all().into_iter().filter(|page| page.is_decision()).collect();
+    let decisions: Vec<Page> = pages::all().into_iter().filter(Page::is_decision).collect();
     assert!(decisions.len() >= 11, "{} decisions only", decisions.len());
     for page in decisions {
         for part in ["Context", "Decision", "Consequences", "What would change our mind"] {

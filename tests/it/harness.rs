@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use muster::app::{Service, Sources};
@@ -34,7 +34,7 @@ pub(crate) struct TestService {
 struct Running {
     stop: oneshot::Sender<()>,
     served: JoinHandle<anyhow::Result<()>>,
-    house: Arc<muster::http::House>,
+    house: Weak<muster::http::House>,
 }
 
 /// A tenant of it.
@@ -107,7 +107,7 @@ impl TestService {
         let service =
             Service::start(self.config.clone(), self.sources.clone()).await.expect("the service starts");
         self.url = service.url().to_owned();
-        let house = Arc::clone(service.house());
+        let house = Arc::downgrade(service.house());
         let (stop, stopped) = oneshot::channel();
         let served = tokio::task::spawn(service.serve(async move { drop(stopped.await) }));
         self.running = Some(Running { stop, served, house });
@@ -115,10 +115,9 @@ impl TestService {
 
     /// Stops in order, as SIGTERM does.
     pub(crate) async fn stop(&mut self) {
-        let Running { stop, served, house } = self.running.take().expect("the service runs");
+        let Running { stop, served, .. } = self.running.take().expect("the service runs");
         stop.send(()).expect("the service waits to be stopped");
         served.await.expect("the service does not panic").expect("the service stops in order");
-        drop(house);
     }
 
     /// Stops, lets a test do something to the folder, and starts again.
@@ -129,8 +128,9 @@ impl TestService {
     }
 
     /// What handlers work with: for looking inside where HTTP shows nothing.
-    pub(crate) fn house(&self) -> &Arc<muster::http::House> {
-        &self.running.as_ref().expect("the service runs").house
+    pub(crate) fn house(&self) -> Arc<muster::http::House> {
+        let running = self.running.as_ref().expect("the service runs");
+        running.house.upgrade().expect("the house stands while the service runs")
     }
 
     /// The data folder.

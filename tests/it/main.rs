@@ -1,15 +1,26 @@
 //! The whole house, tested from outside.
 #![cfg(test)]
 
+mod addresses;
+mod architecture;
 mod audited;
 mod bad_input;
+mod cli;
 mod dice;
+mod docs;
 mod event_log_contract;
 mod evidence;
 mod golden;
 mod groups;
 mod harness;
+mod history;
+mod isolation;
 mod lists;
+mod outbox;
+mod privacy;
+mod tenants;
+mod tokens;
 mod users;
 mod views;
 mod wire;
+mod writer;

@@ -25,11 +25,6 @@ struct Full {
 
 impl Full {
     async fn new() -> Self {
-        let log = muster::config::Log {
-            level: "muster=warn,it=warn".into(),
-            format: muster::config::LogFormat::Text,
-        };
-        muster::telemetry::init(&log).ok();
         let service = TestService::start().await;
         let okta = service.create_tenant("acme", "okta").await;
         let client = json!({"name": "Entra", "kind": "entra"});
@@ -97,9 +92,9 @@ impl Full {
         self.entra.base_url = base_url;
     }
 
-    async fn restarted(&mut self, between: impl FnOnce(&Path)) {
+    async fn restarted<T>(&mut self, between: impl FnOnce(&Path) -> T) {
         let folder = self.service.tenant_folder("acme");
-        self.service.restarted(|_| between(&folder)).await;
+        self.service.restarted(|_| drop(between(&folder))).await;
         self.moved();
     }
 
@@ -181,16 +176,6 @@ fn person(number: usize) -> Value {
     })
 }
 
-/// Removes a view with whatever SQLite keeps beside it.
-fn remove(folder: &Path, view: &str) {
-    for suffix in ["", "-wal", "-shm"] {
-        let path = folder.join(format!("{view}{suffix}"));
-        if path.exists() {
-            fs::remove_file(path).unwrap();
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_stopped_in_order_leaves_whole_files() {
     let mut full = Full::new().await;
@@ -221,7 +206,8 @@ async fn every_answer_is_the_same_after_views_were_deleted() {
     let mut full = Full::new().await;
     let before = full.answers().await;
     for views in [&["current.db", "history.db"][..], &["current.db"], &["history.db"]] {
-        full.restarted(|folder| views.iter().for_each(|view| remove(folder, view))).await;
+        full.restarted(|folder| views.iter().for_each(|view| fs::remove_file(folder.join(view)).unwrap()))
+            .await;
         assert_same(&before, &full.answers().await);
         full.assert_equal().await;
     }
@@ -239,17 +225,14 @@ async fn views_that_are_no_views_of_the_tenant_are_made_anew() {
     for view in ["current.db", "history.db"] {
         full.restarted(|folder| assert!(fs::copy(stranger.join(view), folder.join(view)).unwrap() > 0)).await;
         assert_same(&before, &full.answers().await);
-        eprintln!("A {view}");
         full.restarted(|folder| fs::write(folder.join(view), "no database at all").unwrap()).await;
         assert_same(&before, &full.answers().await);
-        eprintln!("B {view}");
         full.restarted(|folder| {
             let file = fs::OpenOptions::new().write(true).open(folder.join(view)).unwrap();
             file.set_len(file.metadata().unwrap().len() / 2).unwrap();
         })
         .await;
         assert_same(&before, &full.answers().await);
-        eprintln!("C {view}");
         full.restarted(|folder| fs::write(folder.join(view), "").unwrap()).await;
         assert_same(&before, &full.answers().await);
     }
@@ -257,17 +240,35 @@ async fn views_that_are_no_views_of_the_tenant_are_made_anew() {
     assert_eq!(full.okta.get("/Users?filter=userName%20sw%20%22stranger%22").await.body["totalResults"], 0);
 }
 
+/// Overwrites the second half of a file: what is read first when it is opened stays.
+fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..].fill(0xff);
+    fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_turns_out_damaged_while_it_catches_up_is_made_anew() {
+    let mut full = Full::new().await;
+    let kept = full.service.folder().to_owned();
+    full.restarted(|folder| copied(folder, &kept, "current.db")).await;
+    full.live(300..320).await;
+    let before = full.answers().await;
+    full.restarted(|folder| {
+        damage(&kept.join("current.db"));
+        copied(&kept, folder, "current.db");
+    })
+    .await;
+    assert_same(&before, &full.answers().await);
+    full.assert_equal().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_view_answers_503_until_it_is_rebuilt() {
     let mut full = Full::new().await;
     let before = full.answers().await;
-    full.restarted(|folder| {
-        let mut bytes = fs::read(folder.join("current.db")).unwrap();
-        let half = bytes.len() / 2;
-        bytes[half..].fill(0xff);
-        fs::write(folder.join("current.db"), bytes).unwrap();
-    })
-    .await;
+    full.restarted(|folder| damage(&folder.join("current.db"))).await;
     let answer = full.okta.get("/Users?count=1000").await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{}", answer.text);
     rebuild(&full.service).await;
@@ -280,17 +281,14 @@ async fn a_damaged_view_answers_503_until_it_is_rebuilt() {
 async fn a_tenant_whose_log_is_older_than_its_views_stays_closed() {
     let mut full = Full::new().await;
     let globex = full.service.create_tenant("globex", "okta").await;
-    let keep = full.service.folder().join("kept");
-    fs::create_dir(&keep).unwrap();
-    full.restarted(|folder| copy_log(folder, &keep)).await;
+    let (kept, newer) = (full.service.folder().join("kept"), full.service.folder().join("newer"));
+    [&kept, &newer].map(|folder| fs::create_dir(folder).unwrap());
+    full.restarted(|folder| copied(folder, &kept, "log.db")).await;
     full.live(300..310).await;
     let before = full.answers().await;
-    let newer = full.service.folder().join("newer");
-    fs::create_dir(&newer).unwrap();
     full.restarted(|folder| {
-        copy_log(folder, &newer);
-        remove(folder, "log.db");
-        copy_log(&keep, folder);
+        copied(folder, &newer, "log.db");
+        copied(&kept, folder, "log.db");
     })
     .await;
 
@@ -315,50 +313,29 @@ async fn a_tenant_whose_log_is_older_than_its_views_stays_closed() {
     let other = Tenant { base_url: format!("{}/globex/scim/v2", full.service.url), ..globex };
     other.user("somebody@example.com").await;
 
-    full.restarted(|folder| {
-        remove(folder, "log.db");
-        copy_log(&newer, folder);
-    })
-    .await;
+    full.restarted(|folder| copied(&newer, folder, "log.db")).await;
     assert_same(&before, &full.answers().await);
 }
 
-fn copy_log(from: &Path, to: &Path) {
-    for file in ["log.db", "log.db-wal"].iter().filter(|file| from.join(file).exists()) {
-        fs::copy(from.join(file), to.join(file)).unwrap();
-    }
+fn copied(from: &Path, to: &Path, file: &str) {
+    assert!(fs::copy(from.join(file), to.join(file)).unwrap() > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_of_another_history_under_the_views_is_noticed_by_its_root() {
+async fn a_view_of_another_history_is_told_by_its_root() {
     let mut full = Full::new().await;
-    let keep = full.service.folder().join("kept");
-    fs::create_dir(&keep).unwrap();
-    full.restarted(|folder| {
-        for file in fs::read_dir(folder).unwrap().map(|file| file.unwrap()) {
-            fs::copy(file.path(), keep.join(file.file_name())).unwrap();
-        }
-    })
-    .await;
+    let (kept, aside) = (full.service.folder().join("kept"), full.service.folder().join("aside.db"));
+    fs::create_dir(&kept).unwrap();
+    let others = ["history.db", "keys.db", "log.db", "operations.db"];
+    full.restarted(|folder| others.map(|file| copied(folder, &kept, file))).await;
     full.okta.user("one.way@example.com").await;
-    full.okta.user("or.the.other@example.com").await;
     full.restarted(|folder| {
-        for file in fs::read_dir(&keep).unwrap().map(|file| file.unwrap()) {
-            if !file.file_name().to_string_lossy().starts_with("current.db") {
-                fs::copy(file.path(), folder.join(file.file_name())).unwrap();
-            }
-        }
-        remove(folder, "current.db.aside");
-        fs::rename(folder.join("current.db"), folder.join("current.db.aside")).unwrap();
+        fs::rename(folder.join("current.db"), &aside).unwrap();
+        others.map(|file| copied(&kept, folder, file));
     })
     .await;
-    full.okta.user("quite.another@example.com").await;
-    full.okta.user("and.one.more@example.com").await;
-    full.restarted(|folder| {
-        remove(folder, "current.db");
-        fs::rename(folder.join("current.db.aside"), folder.join("current.db")).unwrap();
-    })
-    .await;
+    full.okta.user("the.other@example.com").await;
+    full.restarted(|folder| fs::rename(&aside, folder.join("current.db")).unwrap()).await;
     let ready = full.service.admin("GET", "/readyz", None).await.expect(200);
     let reason = ready["halted_tenants"]["acme"].as_str().unwrap();
     assert!(reason.starts_with("log_behind_views: current.db was built from another log"), "{reason}");

@@ -15,7 +15,7 @@ use self::player::{Conversation, Request, Response, Service, play};
 use crate::harness::TestService;
 
 /// The file that makes thousands of users: played once, as the first in a new tenant.
-const CROWD: &str = "okta/group-with-5000-members.json";
+pub(crate) const CROWD: &str = "okta/group-with-5000-members.json";
 
 /// Larger than the largest answer: a group with 5,000 members.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -94,7 +94,7 @@ fn assert_none(failures: &[String]) {
 }
 
 /// All conversations of a folder by name, but the crowd first.
-fn conversations(folder: &str) -> Vec<Conversation> {
+pub(crate) fn conversations(folder: &str) -> Vec<Conversation> {
     let mut conversations: Vec<Conversation> = files(folder)
         .iter()
         .map(|path| Conversation::load(path).expect("the file is a conversation"))
@@ -125,7 +125,7 @@ async fn play_over_http(conversation: Conversation, service: Service) -> Option<
     played.await.expect("the player does not panic").err().map(|mismatch| mismatch.to_string())
 }
 
-fn agent() -> ureq::Agent {
+pub(crate) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_mins(1)))
@@ -133,7 +133,7 @@ fn agent() -> ureq::Agent {
         .into()
 }
 
-fn send(agent: &ureq::Agent, request: &Request) -> Result<Response, String> {
+pub(crate) fn send(agent: &ureq::Agent, request: &Request) -> Result<Response, String> {
     let mut builder = ureq::http::Request::builder().method(request.method.as_str()).uri(&request.url);
     for (name, value) in &request.headers {
         builder = builder.header(name, value);

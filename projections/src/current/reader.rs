@@ -16,7 +16,7 @@ use crate::{Position, ViewError, filter_sql, query, view};
 
 /// A read-only connection. Each statement reads a committed state; no transaction outlives a call.
 pub struct CurrentReader {
-    pub(super) connection: Connection,
+    pub(crate) connection: Connection,
 }
 
 impl CurrentReader {

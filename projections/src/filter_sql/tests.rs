@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -11,6 +12,7 @@ use scim::attribute_path::AttributePath;
 use scim::filter::{CompareOp, Filter, evaluate, typed};
 use scim::list::ListQuery;
 use scim::returned::Returned;
+use scim::schema::Attribute;
 use scim::schemas::{ENTERPRISE_USER, GROUP, Schemas, USER};
 use scim::{Object, ResourceType};
 use serde_json::{Value, json};
@@ -23,11 +25,28 @@ use crate::testing::{user_created, user_hidden};
 
 /// Few and confusable: equal but for case, contained in each other, empty, with what LIKE and JSON treat specially.
 const TEXTS: [&str; 12] = ["", "a", "A", "ab", "aB", "b", "ß", "SS", "a%", "_b", "\"", "a\u{0}b"];
-const INSTANTS: [&str; 3] =
-    ["2023-11-14T22:13:21Z", "2023-11-14T22:13:24.000001Z", "2023-11-14T23:13:25+01:00"];
+const INSTANTS: [&str; 4] = [
+    "2023-11-14T22:13:21",
+    "2023-11-14T22:13:21Z",
+    "2023-11-14T22:13:24.000001Z",
+    "2023-11-14T23:13:25+01:00",
+];
 
 fn text() -> impl Strategy<Value = String> {
     prop::sample::select(&TEXTS[..]).prop_map(str::to_owned)
+}
+
+/// The standard schemas, with an attribute for each kind of value that they lack.
+fn schemas() -> Schemas {
+    let mut schemas = Schemas::standard();
+    let added = json!([
+        {"name": "level", "type": "decimal"},
+        {"name": "hiredAt", "type": "dateTime"},
+        {"name": "tags", "type": "string", "multiValued": true},
+    ]);
+    let added: Vec<Attribute> = serde_json::from_value(added).unwrap();
+    Arc::make_mut(&mut schemas.user).core.attributes.extend(added);
+    schemas
 }
 
 /// An object of those of these members that are there.
@@ -89,6 +108,9 @@ fn user_document() -> impl Strategy<Value = Object> {
         ("name", name),
         ("emails", elements()),
         ("phoneNumbers", elements()),
+        ("level", value_of(Kind::Number)),
+        ("hiredAt", value_of(Kind::Instant)),
+        ("tags", prop::collection::vec(texts(), 1..3).prop_map(Value::Array).boxed()),
         ("x509Certificates", elements()),
         (ENTERPRISE_USER, extension),
     ]);
@@ -133,7 +155,7 @@ fn log() -> impl Strategy<Value = Log> {
 
 /// The paths of all kinds that there are, with the kind of their values.
 fn compared(resource_type: ResourceType) -> Vec<(String, Kind)> {
-    use Kind::{Binary, Id, Instant, Text, Truth, Urn};
+    use Kind::{Binary, Id, Instant, Number, Text, Truth, Urn};
     let common = [
         ("id", Id),
         ("externalId", Text),
@@ -160,6 +182,9 @@ fn compared(resource_type: ResourceType) -> Vec<(String, Kind)> {
         ("x509Certificates.value", Binary),
         ("groups", Id),
         ("groups.value", Id),
+        ("level", Number),
+        ("hiredAt", Instant),
+        ("tags", Text),
         ("groups.display", Text),
         ("groups.type", Text),
     ];
@@ -206,6 +231,7 @@ fn bracketed(resource_type: ResourceType) -> Vec<(&'static str, Vec<(&'static st
 enum Kind {
     Text,
     Binary,
+    Number,
     Truth,
     Instant,
     Id,
@@ -217,6 +243,9 @@ fn value_of(kind: Kind) -> BoxedStrategy<Value> {
         Kind::Text | Kind::Binary => {
             let special = prop::sample::select(vec!["User", "user", "Group", "direct", "W/\"1\"", "W/\"3\""]);
             prop_oneof![6 => texts(), 1 => special.prop_map(Value::from)].boxed()
+        }
+        Kind::Number => {
+            prop::sample::select(vec![json!(-1), json!(0), json!(1), json!(1.0), json!(1.5)]).boxed()
         }
         Kind::Truth => any::<bool>().prop_map(Value::Bool).boxed(),
         Kind::Instant => prop::sample::select(&INSTANTS[..]).prop_map(Value::from).boxed(),
@@ -237,7 +266,7 @@ fn op_for(kind: Kind) -> impl Strategy<Value = CompareOp> {
     prop::sample::select(match kind {
         Kind::Text | Kind::Id | Kind::Urn => vec![Eq, Eq, Ne, Co, Sw, Ew, Gt, Ge, Lt, Le],
         Kind::Binary => vec![Eq, Ne, Co, Sw, Ew],
-        Kind::Instant => vec![Eq, Ne, Gt, Ge, Lt, Le],
+        Kind::Instant | Kind::Number => vec![Eq, Ne, Gt, Ge, Lt, Le],
         Kind::Truth => vec![Eq, Ne],
     })
 }
@@ -352,7 +381,7 @@ fn sql_and_memory_find_the_same_resources() {
     let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
     let filters = |resource_type| prop::collection::vec(any_filter(resource_type).prop_map(Asked), 1..320);
     let cases = (log(), filters(ResourceType::User), filters(ResourceType::Group));
-    let schemas = Schemas::standard();
+    let schemas = schemas();
     let outcome = runner.run(&cases, |(log, users, groups)| {
         let tenant = tenant(&log.events);
         let of_users = users.iter().map(|filter| (ResourceType::User, &filter.0));

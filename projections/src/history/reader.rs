@@ -29,18 +29,13 @@ pub(super) const GROUPS_THEN: &str = "\
 
 /// A read-only connection.
 pub struct HistoryReader {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl HistoryReader {
     /// Opens the view for reading.
     pub fn open(path: &Path) -> Result<Self, ViewError> {
         Ok(Self { connection: LAYOUT.open_read_only(path)? })
-    }
-
-    #[cfg(test)]
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
     }
 
     /// How far the view has come.

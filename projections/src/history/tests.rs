@@ -30,11 +30,6 @@ fn renamed(number: u128, user_name: &str) -> Draft {
     testing::user_updated(number, patch(json!({"userName": user_name})))
 }
 
-fn reactivated(number: u128) -> Draft {
-    let change = patch(json!({"active": true}));
-    (Subject::User(id(number)), Some([Some(false), Some(true)]), Event::UserReactivated(change))
-}
-
 fn interval(group: u128, member: u128, from: u64, to: Option<u64>) -> MembershipInterval {
     // In these logs each transaction has one event, so the nth revision is recorded at the nth instant.
     MembershipInterval {
@@ -147,7 +142,7 @@ fn access_is_told_for_any_revision() {
         testing::group_updated(10, patch(json!({"displayName": "G2"}))),
         testing::user_deactivated(2),
         testing::members_removed(10, &[1]),
-        reactivated(2),
+        testing::user_reactivated(2),
         testing::members_removed(11, &[1]),
         testing::user_deleted(1),
     ]);
@@ -179,7 +174,7 @@ fn access_is_told_for_any_revision() {
 
 #[test]
 fn hidden_users_have_no_access_and_may_come_back() {
-    let mut log = Log::of([user(1, "a"), testing::user_hidden(1), reactivated(1)]);
+    let mut log = Log::of([user(1, "a"), testing::user_hidden(1), testing::user_reactivated(1)]);
     log.record([renamed(1, "b")]);
     let (_place, reader) = history(&log);
     let names = |revision| {
@@ -384,7 +379,7 @@ fn check_plan(connection: &rusqlite::Connection, query: &str, expected: &[&str])
 #[test]
 fn access_finds_versions_and_memberships_by_their_indexes() {
     let (_place, reader) = history(&Log::of([user(1, "a")]));
-    let connection = reader.connection();
+    let connection = &reader.connection;
     check_plan(connection, &reader::users_then(None), &["SEARCH v USING PRIMARY KEY (rid=? AND revision=?)"]);
     check_plan(
         connection,

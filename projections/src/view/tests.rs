@@ -140,3 +140,18 @@ fn only_a_view_takes_the_place_of_a_view() {
     assert!(crate::current::replace(&live, &other).is_err());
     CurrentWriter::open(&live, STREAM).unwrap();
 }
+
+#[test]
+fn no_statement_is_prepared_again_for_new_values() {
+    let place = Place::new();
+    let path = place.file("current.db");
+    drop(CurrentWriter::open(&path, STREAM).unwrap());
+    let reader = CurrentReader::open(&path).unwrap();
+    let list = "SELECT r.rid FROM resources AS r WHERE r.type = ? AND r.hidden = 0 AND r.name_folded IS ?
+                ORDER BY r.rid LIMIT ? OFFSET ?";
+    for count in 1..5 {
+        let mut list = reader.connection.prepare_cached(list).unwrap();
+        assert!(!list.exists(rusqlite::params!["User", count.to_string(), count, 0]).unwrap());
+        assert_eq!(list.get_status(rusqlite::StatementStatus::RePrepare), 0);
+    }
+}

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{House, json_answer, open_tenant, operator_origin};
 use crate::http::error::Failure;
-use crate::outbox::ResumeFrom;
+use crate::outbox::{ResumeError, ResumeFrom};
 use crate::reports;
 use provisioning::Revision;
 
@@ -83,8 +83,12 @@ pub(super) async fn resume_outbox(
             return Err(Failure::new(StatusCode::BAD_REQUEST, "parameter_invalid", detail));
         }
     };
-    let resumed = outbox.resume(&directory, from).await;
-    resumed
-        .map_err(|error| Failure::new(StatusCode::CONFLICT, "outbox_resume_refused", error.to_string()))?;
+    outbox.resume(&directory, from).await.map_err(|error| {
+        let status = match error {
+            ResumeError::NotSetAside | ResumeError::BeyondLog { .. } => StatusCode::CONFLICT,
+            ResumeError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Failure::new(status, error.code(), error.to_string())
+    })?;
     Ok(json_answer(StatusCode::OK, &json!({"tenant": *path, "resumed": true})))
 }

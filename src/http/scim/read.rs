@@ -23,9 +23,9 @@ use crate::http::error::Failure;
 const MEMBERS_PER_READ: usize = 1_000;
 
 impl ScimRequest<'_> {
-    /// The value of a query parameter, whatever the case of its name; the last one counts.
+    /// The value of a query parameter, whatever the case of its name; the first one counts.
     fn parameter(&self, name: &str) -> Option<&str> {
-        let mut found = self.parameters.iter().rev().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        let mut found = self.parameters.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
         found.next().map(|(_, value)| value.as_str())
     }
 

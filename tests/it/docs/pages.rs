@@ -137,7 +137,7 @@ impl Page {
         for line in text.lines() {
             match (&mut open, line.strip_prefix("```")) {
                 (None, Some(info)) => {
-                    open = Some(Block { info: info.trim().to_owned(), text: String::new() })
+                    open = Some(Block { info: info.trim().to_owned(), text: String::new() });
                 }
                 (Some(_), Some(_)) => blocks.extend(open.take()),
                 (Some(block), None) => {

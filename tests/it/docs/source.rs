@@ -186,7 +186,8 @@ pub(super) fn dialects() -> BTreeSet<String> {
         let text = without_comments(&text);
         for (at, _) in text.match_indices('"') {
             let word = quoted(&text[at..]);
-            let parts = word.split_once('.');
+            let parts =
+                word.split_once('.').filter(|_| word.starts_with(|first: char| first.is_ascii_lowercase()));
             let plain = |part: &str| {
                 !part.is_empty()
                     && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')

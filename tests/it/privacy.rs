@@ -1,0 +1,257 @@
+//! Nobody's name, address, number or password gets to where it must not be: log lines, metrics, event headers,
+//! messages and error texts.
+//!
+//! Identity providers' conversations are full of such values, all of them listed in `personal-values.txt`.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use muster::config::{Log, LogFormat};
+use muster::directory::{Directory, decode};
+use muster::outbox::message::{self, Fact, Message};
+use provisioning::{Event, Opened, ResourceId, Revision};
+use serde_json::{Value, json};
+
+use crate::harness::TestService;
+use crate::wire::player::{Moment, Service, play};
+use crate::wire::{self, CROWD};
+
+/// What the process logs, all of it.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Captured {
+    /// Set up once for the process, as every subscriber is.
+    fn log() -> &'static Self {
+        static LOG: OnceLock<Captured> = OnceLock::new();
+        LOG.get_or_init(|| {
+            let captured = Self::default();
+            let writer = captured.clone();
+            let log = Log { format: LogFormat::Json, level: "trace".into() };
+            let subscriber = muster::telemetry::subscriber(&log, move || writer.clone(), false).unwrap();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+            captured
+        })
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// The values that must not be found.
+fn personal_values() -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire/personal-values.txt");
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn assert_without(what: &str, text: &str, values: &[String]) {
+    for value in values {
+        if let Some(at) = text.find(value.as_str()) {
+            let around: String =
+                text[..at].chars().rev().take(200).collect::<Vec<_>>().into_iter().rev().collect();
+            panic!("{what} has {value:?} behind {around:?}");
+        }
+    }
+}
+
+/// Every message of a tenant, as it would be published.
+fn messages(directory: &Directory) -> Vec<Message> {
+    let facts = directory.recorded(Revision::ZERO, usize::MAX).unwrap().into_iter().map(|recorded| {
+        let members = match recorded.event {
+            Opened::Event(Event::GroupMembersAdded(change) | Event::GroupMembersRemoved(change)) => {
+                change.members
+            }
+            _ => Vec::new(),
+        };
+        Fact { header: recorded.header, members }
+    });
+    let facts: Vec<Fact> = facts.collect();
+    let mut messages: Vec<_> =
+        facts.iter().map(|fact| message::event(directory.tenant(), &fact.header)).collect();
+    for transaction in facts.chunk_by(|one, next| one.header.txn.id == next.header.txn.id) {
+        let everybody = |fact: &Fact| -> Result<Vec<ResourceId>, projections::ViewError> {
+            Ok(fact.members.iter().map(|(id, _)| *id).collect())
+        };
+        messages.extend(message::deprovisioning(directory.tenant(), transaction, everybody).unwrap());
+    }
+    messages
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_identity_providers_say_about_people_stays_in_sealed_payloads_and_their_own_answers() {
+    let log = Captured::log();
+    let values = personal_values();
+    let service = TestService::start().await;
+    let mut refusals = 0;
+    for folder in ["okta", "entra", "demo"] {
+        let tenant = service.create_tenant(folder, if folder == "demo" { "okta" } else { folder }).await;
+        for conversation in wire::conversations(folder).into_iter().filter(|it| it.file() != CROWD) {
+            let account = Service { base: tenant.base_url.clone(), token: tenant.token.clone() };
+            let played = tokio::task::spawn_blocking(move || {
+                let agent = wire::agent();
+                let mut refused = Vec::new();
+                let played = play(
+                    &conversation,
+                    &account,
+                    &mut |request| wire::send(&agent, request),
+                    &mut |moment| {
+                        if let Moment::Answered { response, .. } = moment
+                            && response.status >= 400
+                        {
+                            refused.push(format!("{:?} {}", response.headers, response.body));
+                        }
+                    },
+                );
+                (played, refused)
+            });
+            let (played, refused) = played.await.unwrap();
+            assert!(folder == "demo" || played.is_ok(), "{played:?}");
+            refusals += refused.len();
+            refused.iter().for_each(|refusal| assert_without("an error", refusal, &values));
+        }
+        let directory = service.house().directories.tenant(folder).unwrap();
+        let mut told = 0;
+        for stored in directory.stored(Revision::ZERO, usize::MAX).unwrap() {
+            assert_without("a header", std::str::from_utf8(&stored.header).unwrap(), &values);
+            let opened = format!("{:?}", decode::recorded(directory.keys(), &stored).unwrap().event);
+            told += values.iter().filter(|value| opened.contains(value.as_str())).count();
+        }
+        assert!(told > 10, "the payloads of {folder} hold what was said");
+        for Message { subject, id, muster_subject, body, .. } in messages(&directory) {
+            let body = String::from_utf8(body).unwrap();
+            assert_without("a message", &[subject, id, muster_subject, body].join(" "), &values);
+        }
+    }
+    assert!(refusals > 5, "{refusals}");
+    let metrics = service.admin("GET", "/metrics", None).await.text;
+    assert!(metrics.contains("/Users/{id}") && metrics.contains("user.created"), "{metrics}");
+    assert_without("a metric", &metrics, &values);
+    let text = log.text();
+    assert!(text.contains("muster listens on"), "{text}");
+    assert_without("the log", &text, &values);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_sends_rubbish_is_told_what_is_wrong_without_hearing_it_again() {
+    const SECRET: &str = "q7-Somebody.Secret@example.com";
+    let log = Captured::log();
+    let service = TestService::start().await;
+    let acme = service.create_tenant("acme", "entra").await;
+    let user = acme.user(SECRET).await;
+    let group = acme.group("Staff", &[&user]).await;
+    let schemas = json!(["urn:ietf:params:scim:schemas:core:2.0:User"]);
+    let patch = |operations: Value| json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
+    let bodies = [
+        ("POST", "/Users", json!({"schemas": schemas, "userName": SECRET.to_uppercase()})),
+        ("POST", "/Users", json!({"schemas": schemas, "userName": [SECRET]})),
+        ("POST", "/Users", json!({"schemas": schemas, "userName": {"value": SECRET}})),
+        ("POST", "/Users", json!({"schemas": [SECRET], "userName": 1})),
+        ("POST", "/Users", json!({"schemas": schemas, "userName": "x", "active": SECRET})),
+        ("POST", "/Users", json!({"schemas": schemas, "userName": "x", "emails": SECRET})),
+        (
+            "POST",
+            "/Users",
+            json!({"schemas": schemas, "userName": "x", "emails": [{"value": {"of": SECRET}}]}),
+        ),
+        ("POST", "/Users", json!({"schemas": schemas, "userName": "x", "emails": [{"primary": SECRET}]})),
+        ("POST", "/Users", json!({"schemas": schemas, "userName": "x", "name": SECRET})),
+        ("POST", "/Users", json!({"schemas": schemas, "displayName": SECRET})),
+        ("POST", "/Users", json!([SECRET])),
+        ("POST", "/Groups", json!({"displayName": "x", "members": [{"value": SECRET}]})),
+        ("POST", "/Groups", json!({"displayName": "x", "members": SECRET})),
+        ("POST", "/Groups", json!({"displayName": {"x": SECRET}})),
+        ("PATCH", "/Users/{user}", patch(json!([{"op": SECRET, "path": "title", "value": "x"}]))),
+        ("PATCH", "/Users/{user}", patch(json!([{"op": "add", "path": SECRET, "value": SECRET}]))),
+        (
+            "PATCH",
+            "/Users/{user}",
+            patch(json!([{"op": "replace", "path": format!("emails[value eq {SECRET}].x"), "value": "x"}])),
+        ),
+        (
+            "PATCH",
+            "/Users/{user}",
+            patch(
+                json!([{"op": "replace", "path": format!("emails[{SECRET} eq \"x\"].value"), "value": "x"}]),
+            ),
+        ),
+        ("PATCH", "/Users/{user}", patch(json!([{"op": "replace", "path": "active", "value": SECRET}]))),
+        (
+            "PATCH",
+            "/Users/{user}",
+            patch(json!([{"op": "remove", "path": format!("userName[value eq \"{SECRET}\"]")}])),
+        ),
+        ("PATCH", "/Users/{user}", patch(json!({"op": SECRET}))),
+        ("PATCH", "/Users/{user}", json!({"schemas": [SECRET], "Operations": SECRET})),
+        (
+            "PATCH",
+            "/Groups/{group}",
+            patch(json!([{"op": "add", "path": "members", "value": [{"value": SECRET}]}])),
+        ),
+        ("PATCH", "/Groups/{group}", patch(json!([{"op": "add", "path": "members", "value": SECRET}]))),
+        (
+            "PATCH",
+            "/Groups/{group}",
+            patch(json!([{"op": "replace", "path": "displayName", "value": [SECRET]}])),
+        ),
+        ("PUT", "/Users/{user}", json!({"schemas": schemas, "userName": null, "title": [SECRET]})),
+    ];
+    let mut answers = Vec::new();
+    for (method, path, body) in bodies {
+        let path = path.replace("{user}", &user).replace("{group}", &group);
+        answers.push((format!("{method} {path} {body}"), acme.send(method, &path, Some(body)).await));
+    }
+    let cut = format!("{{\"userName\": \"{SECRET}");
+    answers.push((cut.clone(), acme.send_with("POST", "/Users", &[], Some(cut.into_bytes())).await));
+    let twice = format!("{{\"{SECRET}\": 1, \"{SECRET}\": 2}}");
+    answers.push((twice.clone(), acme.send_with("POST", "/Users", &[], Some(twice.into_bytes())).await));
+    for query in [
+        format!("filter=userName%20eq%20{SECRET}"),
+        format!("filter=userName%20xx%20%22{SECRET}%22"),
+        format!("filter={SECRET}%20eq%20%22x%22"),
+        format!("filter=active%20eq%20%22{SECRET}%22"),
+        format!("filter=userName%20eq%20%22{SECRET}"),
+        format!("filter=meta.created%20gt%20%22{SECRET}%22"),
+        format!("sortBy={SECRET}"),
+        format!("startIndex={SECRET}"),
+        format!("count={SECRET}"),
+        format!("attributes={SECRET}&excludedAttributes={SECRET}"),
+    ] {
+        answers.push((query.clone(), acme.get(&format!("/Users?{query}")).await));
+    }
+    answers.push(("an id".into(), acme.get(&format!("/Users/{SECRET}")).await));
+    answers.push(("a route".into(), acme.get(&format!("/{SECRET}")).await));
+    answers.push((
+        "a parameter".into(),
+        service.admin("GET", &format!("/audit/v1/acme/access?at={SECRET}"), None).await,
+    ));
+    answers.push((
+        "nobody".into(),
+        service.admin("GET", &format!("/audit/v1/acme/timeline?user=x{SECRET}"), None).await,
+    ));
+    let values = [SECRET, &SECRET.to_lowercase(), &SECRET.to_uppercase()].map(str::to_owned);
+    let mut refused = 0;
+    for (request, answer) in answers {
+        assert!(answer.status < 500, "{request}: {}", answer.text);
+        if answer.status >= 400 {
+            refused += 1;
+            assert_without(&request, &answer.text, &values);
+        }
+    }
+    assert!(refused > 30, "{refused} requests are refused");
+    assert_without("a metric", &service.admin("GET", "/metrics", None).await.text, &values);
+    assert_without("the log", &log.text(), &values);
+}

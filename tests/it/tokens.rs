@@ -1,0 +1,254 @@
+//! Who is let in, and for how long: clients, their tokens, auditors, operators.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use muster::app::Sources;
+use muster::clock::ManualClock;
+use serde_json::{Value, json};
+
+use crate::evidence::files_with;
+use crate::harness::{Answer, Tenant, TestService, send};
+
+#[track_caller]
+fn assert_refused(answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status, &answer.body["error"]["code"]), (status, &json!(code)), "{}", answer.text);
+}
+
+/// A request with a token of any kind.
+async fn as_bearer(
+    service: &TestService,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+) -> Answer {
+    let headers = vec![
+        ("Authorization".to_owned(), format!("Bearer {token}")),
+        ("Content-Type".to_owned(), "application/json".to_owned()),
+    ];
+    let body = body.map(|body| body.to_string().into_bytes());
+    send(method, &format!("{}{path}", service.url), headers, body).await
+}
+
+fn with_token(tenant: &Tenant, token: &str) -> Tenant {
+    Tenant { token: token.to_owned(), ..tenant.clone() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_tokens_of_a_client_overlap_and_a_revoked_one_ends_at_once() {
+    let mut service = TestService::start().await;
+    let acme = service.create_tenant("acme", "generic").await;
+    let second = service.token("acme", json!({})).await;
+    let rotated = with_token(&acme, &second.token);
+    acme.get("/Users").await.expect(200);
+    rotated.get("/Users").await.expect(200);
+    let third =
+        service.admin("POST", "/admin/v1/tenants/acme/tokens", Some(json!({"client": "default"}))).await;
+    assert_refused(&third, 409, "too_many_tokens");
+
+    let tokens = service.admin("GET", "/admin/v1/tenants/acme/tokens", None).await.expect(200);
+    let tokens = tokens["tokens"].as_array().unwrap().clone();
+    assert_eq!(tokens.len(), 2);
+    let first = tokens.iter().find(|token| token["id"] != json!(second.id)).unwrap();
+    let path = format!("/admin/v1/tenants/acme/tokens/{}", first["id"].as_str().unwrap());
+    let revoked = service.admin("DELETE", &path, None).await.expect(200);
+    assert_eq!(revoked, json!({"id": first["id"], "revoked": true}));
+    acme.get("/Users").await.refused(401, None, "token_invalid");
+    rotated.get("/Users").await.expect(200);
+    service.token("acme", json!({})).await;
+    for unknown in ["0198c0de-0000-7000-8000-00000000000a", "x", "..%2F"] {
+        let refused =
+            service.admin("DELETE", &format!("/admin/v1/tenants/acme/tokens/{unknown}"), None).await;
+        assert_eq!(refused.status, 404, "{}", refused.text);
+    }
+    for (asked, status) in [
+        (json!({"client": "nobody"}), 404),
+        (json!({"role": "operator"}), 400),
+        (json!({"expires_in": 0}), 400),
+        (json!({"expires_in": -1}), 400),
+        (json!({"expires_in": 1e18}), 400),
+        (json!({"colour": "red"}), 400),
+    ] {
+        let refused = service.admin("POST", "/admin/v1/tenants/acme/tokens", Some(asked.clone())).await;
+        assert_eq!(refused.status, status, "{asked}: {}", refused.text);
+    }
+
+    service.restarted(|_| ()).await;
+    let (acme, rotated) = (moved(&service, &acme), moved(&service, &rotated));
+    acme.get("/Users").await.refused(401, None, "token_invalid");
+    rotated.get("/Users").await.expect(200);
+    let none: Vec<PathBuf> = Vec::new();
+    for token in [&acme.token, &rotated.token, &second.token] {
+        assert_eq!(files_with(service.data(), token.as_bytes()), none, "only a hash of a token is kept");
+        assert_eq!(files_with(service.data(), &token.as_bytes()[4..36]), none);
+    }
+    let root = service.operator_token();
+    assert_eq!(files_with(service.data(), root.as_bytes()), [service.data().join("operator.token")]);
+}
+
+/// The tenant after the service took another port.
+fn moved(service: &TestService, tenant: &Tenant) -> Tenant {
+    Tenant { base_url: format!("{}/{}/scim/v2", service.url, tenant.name), ..tenant.clone() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_ends_with_its_time() {
+    let clock = Arc::new(ManualClock::at(ManualClock::START));
+    let sources = Sources { clock: Arc::clone(&clock) as _, ..Sources::default() };
+    let service = TestService::start_with(|_| (), sources).await;
+    let acme = service.create_tenant("acme", "generic").await;
+    let short = service.token("acme", json!({"expires_in": 60})).await;
+    let auditor = service.token("acme", json!({"role": "auditor", "expires_in": 60})).await;
+    let short = with_token(&acme, &short.token);
+    clock.advance(Duration::from_secs(59));
+    short.get("/Users").await.expect(200);
+    as_bearer(&service, &auditor.token, "GET", "/audit/v1/acme/events", None).await.expect(200);
+    let full = service.admin("POST", "/admin/v1/tenants/acme/tokens", Some(json!({}))).await;
+    assert_refused(&full, 409, "too_many_tokens");
+    clock.advance(Duration::from_secs(1));
+    short.get("/Users").await.refused(401, None, "token_expired");
+    let refused = as_bearer(&service, &auditor.token, "GET", "/audit/v1/acme/events", None).await;
+    assert_eq!(refused.status, 401, "{}", refused.text);
+    acme.get("/Users").await.expect(200);
+    service.token("acme", json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_switched_off_is_answered_403_and_loses_nothing() {
+    let service = TestService::start().await;
+    let acme = service.create_tenant("acme", "okta").await;
+    let other = service.client(&acme, "Entra (Europe)", "entra").await;
+    let alice = acme.user("alice@example.com").await;
+    let switch = async |name: &str, enabled: bool| {
+        let path = format!("/admin/v1/tenants/acme/clients/{name}");
+        let answer = service.admin("PATCH", &path, Some(json!({ "enabled": enabled }))).await.expect(200);
+        assert_eq!(answer["enabled"], enabled);
+    };
+    switch("default", false).await;
+    for (method, path) in
+        [("GET", "/Users"), ("DELETE", &*format!("/Users/{alice}")), ("GET", "/Schemas"), ("GET", "/nothing")]
+    {
+        acme.send(method, path, None).await.refused(403, None, "client_disabled");
+    }
+    other.get(&format!("/Users/{alice}")).await.expect(200);
+    switch("Entra%20%28Europe%29", false).await;
+    other.get("/Users").await.refused(403, None, "client_disabled");
+    switch("default", true).await;
+    acme.get(&format!("/Users/{alice}")).await.expect(200);
+
+    let clients = service.admin("GET", "/admin/v1/tenants/acme/clients", None).await.expect(200);
+    let names: Vec<_> =
+        clients["clients"].as_array().unwrap().iter().map(|client| client["name"].clone()).collect();
+    assert_eq!(names, ["default", "Entra (Europe)"]);
+    for (body, status, code) in [
+        (json!({"name": "DEFAULT"}), 409, "client_name_taken"),
+        (json!({"name": ""}), 400, "client_name_invalid"),
+        (json!({"name": "x\ny"}), 400, "client_name_invalid"),
+        (json!({"name": "x", "replaces": "nobody"}), 404, "client_not_found"),
+        (json!({"name": "x", "kind": "ldap"}), 400, "body_invalid"),
+    ] {
+        let refused = service.admin("POST", "/admin/v1/tenants/acme/clients", Some(body)).await;
+        assert_refused(&refused, status, code);
+    }
+    let nobody =
+        service.admin("PATCH", "/admin/v1/tenants/acme/clients/nobody", Some(json!({"enabled": true}))).await;
+    assert_refused(&nobody, 404, "client_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auditor_reads_the_audit_interface_of_one_tenant_and_nothing_else() {
+    let service = TestService::start().await;
+    let acme = service.create_tenant("acme", "generic").await;
+    let beta = service.create_tenant("beta", "generic").await;
+    let alice = acme.user("alice@example.com").await;
+    let auditor = service.token("acme", json!({"role": "auditor"})).await.token;
+    for report in ["events", "timeline?user=alice@example.com", "access?at=2099-01-01T00:00:00Z"] {
+        as_bearer(&service, &auditor, "GET", &format!("/audit/v1/acme/{report}"), None).await.expect(200);
+        let other = as_bearer(&service, &auditor, "GET", &format!("/audit/v1/beta/{report}"), None).await;
+        assert_refused(&other, 404, "tenant_not_found");
+        for (token, status, code) in [
+            (acme.token.as_str(), 403, "token_role"),
+            (&beta.token, 403, "token_role"),
+            ("x", 401, "token_invalid"),
+        ] {
+            let refused = as_bearer(&service, token, "GET", &format!("/audit/v1/acme/{report}"), None).await;
+            assert_refused(&refused, status, code);
+        }
+        let anonymous =
+            send("GET", &format!("{}/audit/v1/acme/{report}", service.url), Vec::new(), None).await;
+        assert_refused(&anonymous, 401, "token_missing");
+        assert!(anonymous.header("www-authenticate").is_some());
+    }
+    let as_auditor = with_token(&acme, &auditor);
+    for (method, path) in [
+        ("GET", "/Users"),
+        ("GET", &*format!("/Users/{alice}")),
+        ("DELETE", &*format!("/Users/{alice}")),
+        ("GET", "/Schemas"),
+    ] {
+        as_auditor.send(method, path, None).await.refused(403, None, "token_role");
+    }
+    for (method, path) in [
+        ("GET", "/admin/v1/tenants"),
+        ("GET", "/admin/v1/tenants/acme"),
+        ("DELETE", "/admin/v1/tenants/acme"),
+        ("GET", "/admin/v1/operators"),
+        ("GET", "/admin/v1/outbox"),
+    ] {
+        for token in [&auditor, &acme.token] {
+            assert_refused(&as_bearer(&service, token, method, path, None).await, 401, "token_invalid");
+        }
+    }
+    acme.get(&format!("/Users/{alice}")).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_are_made_used_and_revoked() {
+    let mut service = TestService::start().await;
+    let made =
+        service.admin("POST", "/admin/v1/operators", Some(json!({"name": "Night shift"}))).await.expect(201);
+    let token = made["token"].as_str().unwrap().to_owned();
+    as_bearer(&service, &token, "POST", "/admin/v1/tenants", Some(json!({"tenant": "acme"})))
+        .await
+        .expect(201);
+    let event = &service.events("acme", 0).await[0];
+    assert_eq!(event["actor"], json!({"kind": "operator", "id": made["id"], "token": null}));
+    as_bearer(&service, &token, "GET", "/audit/v1/acme/events", None).await.expect(200);
+    let scim = as_bearer(&service, &token, "GET", "/acme/scim/v2/Users", None).await;
+    scim.refused(401, None, "token_invalid");
+    for (name, status, code) in [
+        ("night SHIFT", 409, "operator_exists"),
+        ("root", 409, "operator_exists"),
+        (" ", 400, "operator_name_invalid"),
+    ] {
+        let refused = service.admin("POST", "/admin/v1/operators", Some(json!({ "name": name }))).await;
+        assert_refused(&refused, status, code);
+    }
+    let list = service.admin("GET", "/admin/v1/operators", None).await.expect(200);
+    assert_eq!(list["operators"].as_array().unwrap().len(), 2);
+    assert!(!list.to_string().contains("sha256") && !list.to_string().contains(&token));
+    service.admin("DELETE", "/admin/v1/operators/Night%20shift", None).await.expect(200);
+    let refused = as_bearer(&service, &token, "GET", "/admin/v1/tenants", None).await;
+    assert_refused(&refused, 401, "token_invalid");
+    assert_refused(
+        &service.admin("DELETE", "/admin/v1/operators/nobody", None).await,
+        404,
+        "operator_not_found",
+    );
+    let last = service.admin("DELETE", "/admin/v1/operators/root", None).await;
+    assert_eq!(last.status, 409, "the last operator stays: {}", last.text);
+    service.restarted(|_| ()).await;
+    service.admin("GET", "/admin/v1/tenants", None).await.expect(200);
+    assert_refused(
+        &as_bearer(&service, &token, "GET", "/admin/v1/tenants", None).await,
+        401,
+        "token_invalid",
+    );
+    assert_eq!(files_with(service.data(), token.as_bytes()), Vec::<PathBuf>::new());
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode =
+        |name: &str| std::fs::metadata(service.data().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("operator.token"), mode("keys/master.key"), mode(".")), (0o600, 0o600, 0o700));
+}
