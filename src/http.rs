@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use actix_web::dev::Service as _;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 
 use crate::config::Config;
@@ -76,7 +77,7 @@ fn routes(app: &mut web::ServiceConfig) {
     app.route("/livez", web::get().to(health::live))
         .route("/readyz", web::get().to(health::ready))
         .route("/metrics", web::get().to(health::metrics))
-        .service(web::scope("/admin/v1").configure(admin::routes))
+        .service(web::scope("/admin/v1").wrap(from_fn(admin::operators_only)).configure(admin::routes))
         .service(web::scope("/audit/v1").configure(audit::routes))
         .default_service(web::to(scim::serve));
 }

@@ -8,6 +8,7 @@ use std::sync::{PoisonError, RwLock};
 
 use provisioning::TokenId;
 use provisioning::tenancy::Tenancy;
+use provisioning::tenancy::check::BASE_PATH_BYTES_MAX;
 use sha2::{Digest as _, Sha256};
 
 /// The SHA-256 of a token, in lower-case hex: all that is kept of one.
@@ -76,7 +77,9 @@ impl Index {
     /// The longest base path that `path` lies under.
     pub fn base_path<'p>(&self, path: &'p str) -> Option<&'p str> {
         let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut under = path;
+        // No base path is longer: what is cut off need not be looked up, however many segments it has.
+        let longest = path.bytes().take(BASE_PATH_BYTES_MAX + 1).rposition(|byte| byte == b'/');
+        let mut under = if path.len() <= BASE_PATH_BYTES_MAX { path } else { &path[..longest?] };
         while !entries.base_paths.contains_key(under) {
             under = &under[..under.rfind('/')?];
         }
@@ -134,6 +137,12 @@ mod tests {
         assert_eq!(index.base_path("/scim/v2"), Some("/scim/v2"));
         assert_eq!(index.base_path("/scim/v22"), Some("/scim"));
         assert_eq!(index.base_path("/other"), None);
+        let long = format!("/{}", "x".repeat(BASE_PATH_BYTES_MAX - 1));
+        index.put("d", &tenancy(&long));
+        for (below, found) in [("", true), ("/", true), ("/Users", true), ("x", false), ("x/Users", false)] {
+            assert_eq!(index.base_path(&format!("{long}{below}")), found.then_some(long.as_str()), "{below}");
+        }
+        assert_eq!(index.base_path(&"/a".repeat(100_000)), None);
     }
 
     #[test]

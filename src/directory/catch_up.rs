@@ -33,8 +33,9 @@ impl CatchUpError {
     /// Whether trying again cannot help: the tenant has to be halted.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::View(_) => false,
-            Self::Log(ReadError::Unavailable(_)) | Self::Event(DecodeError::Unavailable { .. }) => false,
+            Self::View(_)
+            | Self::Log(ReadError::Unavailable(_))
+            | Self::Event(DecodeError::Unavailable { .. }) => false,
             Self::Log(ReadError::Corrupt { .. })
             | Self::Event(DecodeError::Broken { .. })
             | Self::LogBehindView(_) => true,

@@ -311,16 +311,15 @@ impl Writer {
             | Subject::RegisteredTenant(_)
             | Subject::Operator(_) => batch.tenant_key,
         };
-        let key = match known {
-            Some(key) => key,
-            None => {
-                let key = self.keys.draw(batch.greatest_key).map_err(sealing_failed)?;
-                batch.greatest_key = key;
-                if !matches!(draft.subject, Subject::User(_) | Subject::Group(_)) {
-                    batch.tenant_key = Some(key);
-                }
-                key
+        let key = if let Some(key) = known {
+            key
+        } else {
+            let key = self.keys.draw(batch.greatest_key).map_err(sealing_failed)?;
+            batch.greatest_key = key;
+            if !matches!(draft.subject, Subject::User(_) | Subject::Group(_)) {
+                batch.tenant_key = Some(key);
             }
+            key
         };
         Ok((Some(key), Some(self.keys.seal(key, id, &bytes).map_err(sealing_failed)?)))
     }

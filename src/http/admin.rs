@@ -5,8 +5,11 @@ mod upkeep;
 
 use std::sync::Arc;
 
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::middleware::Next;
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use provisioning::command::Origin;
 use provisioning::recorded::Via;
 use serde_json::Value;
@@ -67,6 +70,19 @@ fn bad_json(error: actix_web::error::JsonPayloadError, _: &HttpRequest) -> actix
     failure.into()
 }
 
+/// Lets operators in, before anybody reads what they ask for.
+pub(super) async fn operators_only(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    context::set_route(request.request(), "/admin/v1");
+    let house = request.app_data::<web::Data<House>>().expect("the app holds the house");
+    match auth::operator(request.request(), house) {
+        Ok(_) => Ok(next.call(request).await?.map_into_boxed_body()),
+        Err(refused) => Ok(request.into_response(refused.error_response())),
+    }
+}
+
 /// Anything that is not in the route table.
 pub(super) async fn no_route(http: HttpRequest) -> Result<HttpResponse, Failure> {
     let detail = format!("there is no {} at this path of the interface", http.method());
@@ -75,8 +91,6 @@ pub(super) async fn no_route(http: HttpRequest) -> Result<HttpResponse, Failure>
 
 /// A GET that only reads: the path itself says what.
 async fn read(http: HttpRequest, house: web::Data<House>) -> Result<HttpResponse, Failure> {
-    context::set_route(&http, "/admin/v1");
-    auth::operator(&http, &house)?;
     let path = http.path().to_owned();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     report(&http, Arc::clone(&house), &segments).await
@@ -130,9 +144,8 @@ fn json_answer(status: StatusCode, body: &Value) -> HttpResponse {
     HttpResponse::build(status).content_type("application/json").body(body.to_string())
 }
 
-/// Checks that an operator asks, and notes on whose behalf changes are recorded.
+/// Notes on whose behalf changes are recorded.
 fn operator_origin(http: &HttpRequest, house: &House) -> Result<Origin, Failure> {
-    context::set_route(http, "/admin/v1");
     let actor = auth::operator(http, house)?;
     Ok(context::of(http).origin(http, actor, Via::Admin))
 }

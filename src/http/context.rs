@@ -92,10 +92,7 @@ impl RequestContext {
 fn named_host(request: &HttpRequest) -> Option<String> {
     let forwarded = of(request).forwarded.and_then(|forwarded| forwarded.host);
     let header = || request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    // HTTP/2 has the authority in place of the header.
-    forwarded
-        .or_else(|| header().map(str::to_owned))
-        .or_else(|| request.uri().authority().map(ToString::to_string))
+    forwarded.or_else(|| header().map(str::to_owned))
 }
 
 /// The host that the request names, lower-case and without a port.

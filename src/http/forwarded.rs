@@ -30,7 +30,7 @@ impl Forwarded {
         let hops = addresses.map(|node| Self { client: address(node), ..Self::default() }).collect();
         let scheme = values(headers, "x-forwarded-proto").next().and_then(scheme);
         let host = values(headers, "x-forwarded-host").next().map(str::to_owned);
-        Self { scheme, host, ..nearest(hops, is_proxy) }
+        Self { host, scheme, ..nearest(hops, is_proxy) }
     }
 
     /// One proxy's part of `Forwarded`. Its values need no escapes, so none are undone.

@@ -1,6 +1,8 @@
 //! From a socket to the app: accepting, TLS, and the times that a client has.
 //!
 //! Put together from actix's own parts, because its ready-made server does not let [`Connection`] in between.
+//! HTTP/1.1 only: identity providers speak nothing else, and over HTTP/2 a refused head or body would end the
+//! stream without an answer.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -59,18 +61,13 @@ where
             .and_then(http(app(), stopping.clone()))
         })?,
         Some(mut tls) => {
-            tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            tls.alpn_protocols = vec![b"http/1.1".to_vec()];
             builder.listen(NAME, listener, move || {
                 Acceptor::new(tls.clone())
                     .map_err(TlsError::into_service_error)
                     .and_then(|stream: TlsStream<TcpStream>| async {
-                        let (tcp, session) = stream.get_ref();
-                        let peer = tcp.peer_addr().ok();
-                        let protocol = match session.alpn_protocol() {
-                            Some(b"h2") => Protocol::Http2,
-                            _ => Protocol::Http1,
-                        };
-                        Ok((Connection::new(stream), protocol, peer))
+                        let peer = stream.get_ref().0.peer_addr().ok();
+                        Ok((Connection::new(stream), Protocol::Http1, peer))
                     })
                     .and_then(http(app(), stopping.clone()).map_err(TlsError::Service))
             })?

@@ -58,6 +58,15 @@ impl Held {
     }
 }
 
+/// What the stream must end with for a message to be taken in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected<'a> {
+    /// Its last sequence.
+    pub(super) last_sequence: u64,
+    /// The `Nats-Msg-Id` of its last message, if that is one which is still in flight.
+    pub(super) last_id: Option<&'a str>,
+}
+
 /// Why a message was not, or not surely, taken in.
 #[derive(Debug)]
 pub(super) enum Refusal {
@@ -146,16 +155,22 @@ impl Broker {
         ))
     }
 
-    /// Sends a message, which the broker takes in only if `expected` is its last sequence. The answer is still to
-    /// be awaited.
-    pub(super) async fn send(&self, message: Message, expected: u64) -> Result<PublishAckFuture, Refusal> {
-        let publish = PublishMessage::build()
+    /// Sends a message, which the broker takes in only behind what is expected. The answer is still to be awaited.
+    pub(super) async fn send(
+        &self,
+        message: Message,
+        expected: Expected<'_>,
+    ) -> Result<PublishAckFuture, Refusal> {
+        let mut publish = PublishMessage::build()
             .message_id(&message.id)
             .expected_stream(self.feed.jetstream_stream())
-            .expected_last_sequence(expected)
+            .expected_last_sequence(expected.last_sequence)
             .header("Content-Type", CONTENT_TYPE)
             .header("Muster-Subject", message.muster_subject.as_str())
             .payload(message.body.into());
+        if let Some(last_id) = expected.last_id {
+            publish = publish.expected_last_message_id(last_id);
+        }
         self.context.send_publish(message.subject, publish).await.map_err(|error| refusal(&error))
     }
 

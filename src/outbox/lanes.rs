@@ -182,6 +182,15 @@ impl Lanes {
         self.make_ready(stream);
     }
 
+    /// Likewise for every tenant that has sent something which was not acknowledged.
+    pub(super) fn unresolve_unacknowledged(&mut self) {
+        let acknowledged = |lane: &Lane| lane.position.is_some_and(|position| position.revision >= lane.read);
+        let unacknowledged = self.tenants.iter().filter(|(_, lane)| !acknowledged(lane));
+        for stream in unacknowledged.map(|(stream, _)| *stream).collect::<Vec<_>>() {
+            self.unresolve(stream);
+        }
+    }
+
     /// Nothing more of the tenant goes out until an operator resumes it. The others go on.
     pub(super) fn set_aside(&mut self, stream: StreamId, trouble: Trouble) {
         if let Some(lane) = self.tenants.get_mut(&stream) {

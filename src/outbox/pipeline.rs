@@ -1,14 +1,16 @@
-//! Messages in flight: each says which sequence it expects the JetStream stream to end at.
+//! Messages in flight: each says with which sequence and with which message it expects the JetStream stream to end.
 //!
 //! A message that is lost makes the broker refuse all behind it, so that order holds without waiting for each
-//! answer. Every answer is awaited, in the order of sending, and must name the predicted sequence; after anything
-//! else the caller sends nothing more until [`Pipeline::next`] has nothing left.
+//! answer. The sequence alone would not do: a message of somebody else in the place of a lost one would make all
+//! behind it fit again, and the lost one would stay out for ever. Every answer is awaited, in the order of sending, and must name the predicted sequence; after anything
+//! else the caller sends nothing more until [`Pipeline::next`] has nothing left, or the connection is another one
+//! ([`Pipeline::abandon`]).
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use provisioning::{Revision, StreamId};
 
-use super::jetstream::{Broker, Refusal, acknowledged};
+use super::jetstream::{Broker, Expected, Refusal, acknowledged};
 use super::message::Message;
 
 /// How many messages may be unanswered at a time.
@@ -42,11 +44,13 @@ pub(super) struct Pipeline {
     confirmed: u64,
     /// The last sequence when everything in flight is stored.
     predicted: u64,
+    /// The `Nats-Msg-Id` of the message that was sent last.
+    last_id: String,
 }
 
 impl Pipeline {
     pub(super) fn new(broker: Broker) -> Self {
-        Self { broker, answers: FuturesOrdered::new(), confirmed: 0, predicted: 0 }
+        Self { broker, answers: FuturesOrdered::new(), confirmed: 0, predicted: 0, last_id: String::new() }
     }
 
     /// Begins behind the last sequence of the JetStream stream. Nothing is in flight.
@@ -69,8 +73,12 @@ impl Pipeline {
 
     /// Sends a message.
     pub(super) async fn send(&mut self, stream: StreamId, message: Message) -> Result<(), Refusal> {
-        let revision = message.revision;
-        let answer = self.broker.send(message, self.predicted).await?;
+        let (revision, id) = (message.revision, message.id.clone());
+        let in_flight = self.predicted > self.confirmed;
+        let expected =
+            Expected { last_sequence: self.predicted, last_id: in_flight.then_some(self.last_id.as_str()) };
+        let answer = self.broker.send(message, expected).await?;
+        self.last_id = id;
         self.predicted += 1;
         let predicted = self.predicted;
         self.answers.push_back(Box::pin(async move {
@@ -99,5 +107,10 @@ impl Pipeline {
             self.confirmed = sequence;
         }
         Some(answer)
+    }
+
+    /// Awaits no answer any more. A message that is on its way still does no harm: it says what it expects.
+    pub(super) fn abandon(&mut self) {
+        self.answers = FuturesOrdered::new();
     }
 }

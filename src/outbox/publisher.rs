@@ -51,6 +51,8 @@ pub(super) struct Publisher {
     pipeline: Pipeline,
     /// Whose turn it is, and what is still to be sent in it.
     turn: Option<(StreamId, Slice)>,
+    /// Which connection is used.
+    times: u64,
     /// What the JetStream stream looked like last.
     prepared: Option<Prepared>,
     /// It had never held anything when it was first seen.
@@ -100,6 +102,7 @@ impl Publisher {
             board,
             evidence,
             turn: None,
+            times: 0,
             prepared: None,
             began_empty: false,
             pause: PAUSE_MIN,
@@ -127,7 +130,7 @@ impl Publisher {
         self.lanes.follow(self.directories.tenants());
         loop {
             let Err(interruption) = self.publish(signals).await;
-            self.drain().await;
+            self.drain(&mut signals.connection).await;
             if let Interruption::Trouble(trouble) = interruption {
                 self.board.set_trouble(Some(trouble.clone()));
                 self.wait_out(&trouble, signals).await;
@@ -163,13 +166,15 @@ impl Publisher {
     /// Waits for the connection and looks at the JetStream stream. If it is another one than before, or shorter,
     /// every tenant has to find out anew where it stands.
     async fn begin(&mut self, connection: &mut watch::Receiver<Connection>) -> Result<(), Trouble> {
+        // Whether that was in vain shows in what the connection is like now.
         let connected = connection.wait_for(|connection| connection.up);
-        let connected = matches!(tokio::time::timeout(CONNECT_PATIENCE, connected).await, Ok(Ok(_)));
-        if !connected {
-            let complaint = connection.borrow().complaint.clone();
+        drop(tokio::time::timeout(CONNECT_PATIENCE, connected).await);
+        let Connection { up, times, complaint } = connection.borrow_and_update().clone();
+        if !up {
             let why = complaint.map_or_else(String::new, |complaint| format!(" ({complaint})"));
             return Err(Trouble::waiting("nats_unavailable", format!("NATS cannot be reached{why}")));
         }
+        self.times = times;
         let prepared = self.broker.prepare().await?;
         let another = self.prepared.is_none_or(|before| before.created != prepared.created);
         if another {
@@ -313,13 +318,25 @@ impl Publisher {
         Ok(())
     }
 
-    /// Awaits all answers. What they say does not count any more: the tenants ask the broker.
-    async fn drain(&mut self) {
+    /// Awaits all answers, or a new connection: then none comes any more. What they say does not count: the
+    /// tenants ask the broker.
+    async fn drain(&mut self, connection: &mut watch::Receiver<Connection>) {
         if let Some((stream, _)) = self.turn.take() {
             self.lanes.unresolve(stream);
         }
-        while let Some(answer) = self.pipeline.next().await {
-            self.lanes.unresolve(answer.stream);
+        let times = self.times;
+        loop {
+            tokio::select! {
+                answer = self.pipeline.next() => match answer {
+                    Some(answer) => self.lanes.unresolve(answer.stream),
+                    None => break,
+                },
+                _ = connection.wait_for(|connection| connection.times != times) => {
+                    self.pipeline.abandon();
+                    self.lanes.unresolve_unacknowledged();
+                    break;
+                }
+            }
         }
         self.positions.keep(&self.shared.tasks).await;
     }

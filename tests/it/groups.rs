@@ -136,12 +136,12 @@ async fn preconditions_hold_for_groups_too_and_of_racing_writers_one_wins() {
     let old = tag_of(&acme.get(&path).await.expect(200));
     acme.patch(&path, add(&[&users[0]])).await.expect(204);
     let mut watch = Watch::begin(&service, &acme).await;
-    let patch = |user: &str| {
+    let adding = |user: &str| {
         let schemas = json!(["urn:ietf:params:scim:api:messages:2.0:PatchOp"]);
         json!({"schemas": schemas, "Operations": add(&[user])}).to_string().into_bytes()
     };
     let put = || Some(body("other", &[]).to_string().into_bytes());
-    for (method, body) in [("PATCH", Some(patch(&users[1]))), ("PUT", put()), ("DELETE", None)] {
+    for (method, body) in [("PATCH", Some(adding(&users[1]))), ("PUT", put()), ("DELETE", None)] {
         let refused = acme.send_with(method, &path, &[("If-Match", &old)], body).await;
         refused.refused(412, None, "precondition_failed");
     }
@@ -157,7 +157,7 @@ async fn preconditions_hold_for_groups_too_and_of_racing_writers_one_wins() {
         acme_.send_with("PATCH", path_, &[("If-Match", tag_)], Some(body)).await
     };
     let answers =
-        futures_util::future::join_all([write(patch(&users[1])), write(leave()), write(patch(&users[1]))])
+        futures_util::future::join_all([write(adding(&users[1])), write(leave()), write(adding(&users[1]))])
             .await;
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
@@ -257,7 +257,7 @@ async fn unknown_members_are_refused_by_id_or_skipped_where_the_tenant_or_okta_w
     let made = okta.post("/Groups", body("pushed", &both)).await.expect(201);
     assert_eq!(made["members"].as_array().unwrap().len(), 1);
     okta.patch(&path, add(&both)).await.expect(204);
-    assert_eq!(member_ids(&generic, &id).await, [alice.clone()]);
+    assert_eq!(member_ids(&generic, &id).await, [alice.as_str()]);
     service.set(&generic, json!({"unknown_members": "skip"})).await;
     generic.patch(&path, add(&[NOBODY])).await.expect(204);
     service.set(&generic, json!({"unknown_members": "reject"})).await;
@@ -277,7 +277,7 @@ async fn groups_can_be_members_but_never_of_themselves() {
         "value": inner, "type": "Group", "display": "inner", "$ref": format!("{}/Groups/{inner}", acme.base_url),
     }]);
     assert_eq!(json!(members(&acme, &outer).await), expected);
-    assert_eq!(group_ids(&acme, &alice).await, [inner.clone()], "nested memberships are not resolved");
+    assert_eq!(group_ids(&acme, &alice).await, [inner.as_str()], "nested memberships are not resolved");
     let typed = json!([{"op": "add", "path": "members", "value": [{"value": alice, "type": "Group"}]}]);
     acme.patch(&format!("/Groups/{outer}"), typed).await.expect(204);
     assert_eq!(members(&acme, &outer).await[0]["type"], "User", "a member is what it is");
@@ -298,8 +298,8 @@ async fn groups_can_be_members_but_never_of_themselves() {
     let (of_inner, of_outer) = (format!("groups/{inner}"), format!("groups/{outer}"));
     let removed = "group.members_removed";
     assert_eq!(told, [(removed, of_inner.as_str()), (removed, &of_outer), ("group.deleted", &of_inner)]);
-    assert_eq!(member_ids(&acme, &outer).await, [alice.clone()]);
-    assert_eq!(group_ids(&acme, &alice).await, [outer.clone()]);
+    assert_eq!(member_ids(&acme, &outer).await, [alice.as_str()]);
+    assert_eq!(group_ids(&acme, &alice).await, [outer.as_str()]);
     acme.delete(&format!("/Users/{alice}")).await.expect(204);
     assert_eq!(member_ids(&acme, &outer).await, Vec::<String>::new());
 }
@@ -346,7 +346,7 @@ async fn a_put_of_a_group_without_members_clears_or_keeps_them_as_the_tenant_say
     let mut watch = Watch::begin(&service, &acme).await;
     acme.put(&path, without()).await.expect(200);
     assert_eq!(watch.types().await, Vec::<String>::new());
-    assert_eq!(member_ids(&acme, &id).await, [alice.clone()]);
+    assert_eq!(member_ids(&acme, &id).await, [alice.as_str()]);
     service.set(&acme, json!({"put_omitted": "clear"})).await;
     watch.events().await;
     acme.put(&path, without()).await.expect(200);

@@ -515,6 +515,39 @@ async fn a_message_of_somebody_else_disturbs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn somebody_else_who_publishes_all_the_time_makes_no_gap() {
+    let mut nats = Nats::start().await;
+    nats.kill();
+    let service = service(&nats.url()).await;
+    let tenants = [service.create_tenant("acme", "okta").await, service.create_tenant("beta", "okta").await];
+    for number in 0..400 {
+        tenants[number % 2].user(&format!("user{number}@example.com")).await;
+    }
+    nats.resume().await;
+    let client = nats.connect().await;
+    let intruder = tokio::task::spawn(async move {
+        loop {
+            client.publish("muster.v1.beta.events.users.created", "no event".into()).await.unwrap();
+            client.flush().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    });
+    for tenant in ["acme", "beta"] {
+        eventually("everything to be published", || async {
+            (status(&service, tenant, EVENTS).await["lag_events"] == 0).then_some(())
+        })
+        .await;
+    }
+    intruder.abort();
+    for tenant in ["acme", "beta"] {
+        let mut events = held(&nats, EVENTS, tenant).await;
+        events.retain(|event| !event.id.is_empty());
+        assert_contiguous(&events);
+        assert_eq!(events.len() as u64, head(&service, tenant).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_with_other_settings_is_reported_and_not_altered() {
     let nats = Nats::start().await;
     let context = jetstream::new(nats.connect().await);

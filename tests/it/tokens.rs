@@ -1,5 +1,6 @@
 //! Who is let in, and for how long: clients, their tokens, auditors, operators.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -237,8 +238,8 @@ async fn operators_are_made_used_and_revoked() {
         404,
         "operator_not_found",
     );
-    let last = service.admin("DELETE", "/admin/v1/operators/root", None).await;
-    assert_eq!(last.status, 409, "the last operator stays: {}", last.text);
+    let only_one = service.admin("DELETE", "/admin/v1/operators/root", None).await;
+    assert_eq!(only_one.status, 409, "the last operator stays: {}", only_one.text);
     service.restarted(|_| ()).await;
     service.admin("GET", "/admin/v1/tenants", None).await.expect(200);
     assert_refused(
@@ -247,8 +248,43 @@ async fn operators_are_made_used_and_revoked() {
         "token_invalid",
     );
     assert_eq!(files_with(service.data(), token.as_bytes()), Vec::<PathBuf>::new());
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode =
+    let mode_of =
         |name: &str| std::fs::metadata(service.data().join(name)).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode("operator.token"), mode("keys/master.key"), mode(".")), (0o600, 0o600, 0o700));
+    assert_eq!((mode_of("operator.token"), mode_of("keys/master.key"), mode_of(".")), (0o600, 0o600, 0o700));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_no_operator_is_refused_before_anything_is_read() {
+    let service = TestService::start().await;
+    let acme = service.create_tenant("acme", "generic").await;
+    for (method, path) in [
+        ("POST", "/admin/v1/tenants"),
+        ("PATCH", "/admin/v1/tenants/acme"),
+        ("DELETE", "/admin/v1/tenants/acme"),
+        ("POST", "/admin/v1/tenants/acme/clients"),
+        ("POST", "/admin/v1/tenants/acme/tokens"),
+        ("POST", "/admin/v1/tenants/acme/groups"),
+        ("POST", "/admin/v1/tenants/acme/projections/rebuild"),
+        ("POST", "/admin/v1/tenants/nobody/outbox/resume"),
+        ("POST", "/admin/v1/operators"),
+        ("GET", "/admin/v1/tenants"),
+        ("GET", "/admin/v1/nothing"),
+        ("FOO", "/admin/v1/%ff"),
+    ] {
+        for (token, code) in [(None, "token_missing"), (Some(&acme.token), "token_invalid")] {
+            let headers = token.map(|token| ("Authorization".to_owned(), format!("Bearer {token}")));
+            let headers = headers.into_iter().collect();
+            let refused = send(method, &format!("{}{path}", service.url), headers, Some(b"{".into())).await;
+            assert_refused(&refused, 401, code);
+            assert!(refused.header("www-authenticate").is_some() && refused.header("x-request-id").is_some());
+        }
+    }
+    for (method, path) in [
+        ("POST", "/admin/v1/tenants/%ff/clients"),
+        ("GET", "/admin/v1/tenants/%ff"),
+        ("FOO", "/admin/v1/%ff"),
+    ] {
+        let refused = service.admin(method, path, Some(json!({"name": "x"}))).await;
+        assert_eq!(refused.status, 404, "{method} {path}: {}", refused.text);
+    }
 }

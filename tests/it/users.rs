@@ -93,23 +93,23 @@ async fn check_chosen(acme: &Tenant, id: &str, choice: &str, expected: &[&str]) 
         "emails": [{"value": "b@example.com", "type": "work"}],
         ENTERPRISE: {"department": "Tours"},
     });
-    let put = acme.put(&path, with("chosen@example.com", &more)).await.expect(200);
-    let patch =
+    let by_put = acme.put(&path, with("chosen@example.com", &more)).await.expect(200);
+    let by_patch =
         acme.patch(&path, json!([{"op": "replace", "path": "title", "value": choice}])).await.expect(200);
-    let get = acme.get(&path).await.expect(200);
-    let list = acme.get(&format!("/Users?filter=id+eq+%22{id}%22&{choice}")).await.expect(200);
-    let post =
+    let by_get = acme.get(&path).await.expect(200);
+    let by_list = acme.get(&format!("/Users?filter=id+eq+%22{id}%22&{choice}")).await.expect(200);
+    let by_post =
         acme.post(&format!("/Users?{choice}"), with(&format!("other {choice}"), &more)).await.expect(201);
-    acme.delete(&format!("/Users/{}", id_of(&post))).await.expect(204);
+    acme.delete(&format!("/Users/{}", id_of(&by_post))).await.expect(204);
     let mut expected = expected.to_vec();
     expected.sort_unstable();
     let titled: Vec<&str> = expected.iter().copied().filter(|key| *key != "title").collect();
     for (verb, body, expected) in [
-        ("PUT", &put, &titled),
-        ("PATCH", &patch, &expected),
-        ("GET", &get, &expected),
-        ("list", &list["Resources"][0], &expected),
-        ("POST", &post, &titled),
+        ("PUT", &by_put, &titled),
+        ("PATCH", &by_patch, &expected),
+        ("GET", &by_get, &expected),
+        ("list", &by_list["Resources"][0], &expected),
+        ("POST", &by_post, &titled),
     ] {
         assert_eq!(&keys(body), expected, "{verb} with {choice}");
     }
@@ -208,14 +208,16 @@ async fn if_match_with_an_old_tag_answers_412_and_appends_nothing() {
     acme.patch(&path, json!([{"op": "add", "path": "title", "value": "one"}])).await.expect(200);
     let now = tag_of(&acme.get(&path).await.expect(200));
     let mut watch = Watch::begin(&service, &acme).await;
-    let put = |title: &str| with("alice@example.com", &json!({"title": title})).to_string().into_bytes();
-    let patch = |title: &str| {
+    let put_body = |title: &str| with("alice@example.com", &json!({"title": title})).to_string().into_bytes();
+    let patch_body = |title: &str| {
         let schemas = ["urn:ietf:params:scim:api:messages:2.0:PatchOp"];
         let operations = json!([{"op": "replace", "path": "title", "value": title}]);
         json!({"schemas": schemas, "Operations": operations}).to_string().into_bytes()
     };
     for stale in [old.as_str(), "W/\"999999\"", "\"x\"", "", "W/\"1\", \"2\""] {
-        for (method, body) in [("PUT", Some(put("two"))), ("PATCH", Some(patch("two"))), ("DELETE", None)] {
+        for (method, body) in
+            [("PUT", Some(put_body("two"))), ("PATCH", Some(patch_body("two"))), ("DELETE", None)]
+        {
             let answer = acme.send_with(method, &path, &[("If-Match", stale)], body).await;
             answer.refused(412, None, "precondition_failed");
         }
@@ -224,7 +226,7 @@ async fn if_match_with_an_old_tag_answers_412_and_appends_nothing() {
     let mut now = now;
     for (number, form) in ["{}", "\"x\", {}", "*"].into_iter().enumerate() {
         for (method, body) in
-            [("PUT", put(&format!("put {number}"))), ("PATCH", patch(&format!("patch {number}")))]
+            [("PUT", put_body(&format!("put {number}"))), ("PATCH", patch_body(&format!("patch {number}")))]
         {
             let tag = form.replace("{}", &now);
             let answer = acme.send_with(method, &path, &[("If-Match", &tag)], Some(body)).await.expect(200);
@@ -232,7 +234,7 @@ async fn if_match_with_an_old_tag_answers_412_and_appends_nothing() {
         }
     }
     let bare = now.trim_start_matches("W/").to_owned();
-    acme.send_with("PUT", &path, &[("If-Match", &bare)], Some(put("bare"))).await.expect(200);
+    acme.send_with("PUT", &path, &[("If-Match", &bare)], Some(put_body("bare"))).await.expect(200);
     assert_eq!(watch.events().await.len(), 7);
     acme.send_with("DELETE", &path, &[("If-Match", "*")], None).await.expect(204);
     let gone = acme.send_with("DELETE", &path, &[("If-Match", "*")], None).await;
@@ -541,7 +543,7 @@ async fn an_invited_member_is_kept_but_not_listed_until_the_first_sign_in() {
     let activated = service.admin("POST", &activate, None).await.expect(200);
     assert_eq!(activated, json!({"id": alice, "activated": true}));
     assert_eq!(watch.types().await, ["user.activated"]);
-    assert_eq!(members().await, [alice.clone()]);
+    assert_eq!(members().await, [alice.as_str()]);
     assert_eq!(status_unless(&acme, &path, &tag).await, 200, "who is listed is outside the tag");
     let by_member = |id: &str| format!("/Groups?filter=members.value%20eq%20%22{id}%22");
     assert_eq!(acme.get(&by_member(&alice)).await.expect(200)["totalResults"], 1);

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
@@ -141,8 +140,8 @@ impl Full {
                 answers.insert(path.clone(), self.service.admin("GET", &path, None).await.text);
             }
         }
-        answers.values_mut().for_each(|text| *text = text.replace(&self.service.url, "HERE"));
-        answers
+        let here = |text: String| text.replace(&self.service.url, "HERE");
+        answers.into_iter().map(|(question, answer)| (question, here(answer))).collect()
     }
 
     /// Whether live views equal rebuilt ones, and the tables that do not.
@@ -282,7 +281,9 @@ async fn a_tenant_whose_log_is_older_than_its_views_stays_closed() {
     let mut full = Full::new().await;
     let globex = full.service.create_tenant("globex", "okta").await;
     let (kept, newer) = (full.service.folder().join("kept"), full.service.folder().join("newer"));
-    [&kept, &newer].map(|folder| fs::create_dir(folder).unwrap());
+    for folder in [&kept, &newer] {
+        fs::create_dir(folder).unwrap();
+    }
     full.restarted(|folder| copied(folder, &kept, "log.db")).await;
     full.live(300..310).await;
     let before = full.answers().await;
@@ -331,7 +332,7 @@ async fn a_view_of_another_history_is_told_by_its_root() {
     full.okta.user("one.way@example.com").await;
     full.restarted(|folder| {
         fs::rename(folder.join("current.db"), &aside).unwrap();
-        others.map(|file| copied(&kept, folder, file));
+        others.map(|file| copied(&kept, folder, file))
     })
     .await;
     full.okta.user("the.other@example.com").await;
@@ -359,36 +360,32 @@ async fn rebuild(service: &TestService) {
 async fn a_rebuild_disturbs_nobody() {
     let full = Full::new().await;
     let before = full.answers().await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let reader = {
-        let (stop, client) = (Arc::clone(&stop), full.okta.clone());
-        tokio::task::spawn(async move {
-            let mut reads = 0;
-            while !stop.load(Ordering::Acquire) {
-                assert!(client.get("/Users?count=20").await.expect(200)["totalResults"].as_u64() > Some(10));
-                client.get("/Groups?count=5").await.expect(200);
-                reads += 2;
-            }
-            reads
-        })
+    let stop = AtomicBool::new(false);
+    let reader = async {
+        let mut reads = 0;
+        while !stop.load(Ordering::Acquire) {
+            assert!(full.okta.get("/Users?count=20").await.expect(200)["totalResults"].as_u64() > Some(10));
+            full.okta.get("/Groups?count=5").await.expect(200);
+            reads += 2;
+        }
+        reads
     };
-    let writer = {
-        let (stop, client) = (Arc::clone(&stop), full.entra.clone());
-        tokio::task::spawn(async move {
-            let mut written = Vec::new();
-            while !stop.load(Ordering::Acquire) {
-                written.push(client.user(&format!("meanwhile{}@example.com", written.len())).await);
-            }
-            written
-        })
+    let writer = async {
+        let mut written = Vec::new();
+        while !stop.load(Ordering::Acquire) {
+            written.push(full.entra.user(&format!("meanwhile{}@example.com", written.len())).await);
+        }
+        written
     };
-    for _ in 0..3 {
-        rebuild(&full.service).await;
-        full.assert_equal().await;
-    }
-    stop.store(true, Ordering::Release);
-    assert!(reader.await.unwrap() > 10);
-    let written = writer.await.unwrap();
+    let rebuilds = async {
+        for _ in 0..3 {
+            rebuild(&full.service).await;
+            full.assert_equal().await;
+        }
+        stop.store(true, Ordering::Release);
+    };
+    let (reads, written, ()) = tokio::join!(reader, writer, rebuilds);
+    assert!(reads > 10, "{reads}");
     assert!(written.len() > 10, "{}", written.len());
     for id in &written {
         full.okta.get(&format!("/Users/{id}")).await.expect(200);

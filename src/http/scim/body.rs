@@ -51,6 +51,11 @@ pub(super) async fn read(
 }
 
 fn check_media_type(http: &HttpRequest) -> Result<(), Failure> {
+    let unsupported =
+        |detail: &str| Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type_unsupported", detail);
+    if http.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(unsupported("send the body as it is, without a Content-Encoding such as gzip"));
+    }
     let Some(value) = http.headers().get(header::CONTENT_TYPE) else { return Ok(()) };
     let text = value.to_str().unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim();
@@ -59,6 +64,5 @@ fn check_media_type(http: &HttpRequest) -> Result<(), Failure> {
     if utf_8 && MEDIA_TYPES.iter().any(|known| known.eq_ignore_ascii_case(essence)) {
         return Ok(());
     }
-    let detail = "send the body as application/scim+json (or application/json) in UTF-8";
-    Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type_unsupported", detail))
+    Err(unsupported("send the body as application/scim+json (or application/json) in UTF-8"))
 }

@@ -86,7 +86,9 @@ impl Model {
         } else if choice == 9 && users.len() > 6 {
             let number = *self.dice.choose(&users);
             let gone = state.users.remove(&number).unwrap();
-            state.groups.values_mut().for_each(|group| drop(group.members.remove(&number)));
+            for group in state.groups.values_mut() {
+                group.members.remove(&number);
+            }
             tenant.delete(&format!("/Users/{}", gone.id)).await.expect(204);
         } else if choice == 10 {
             let group = state.groups.get_mut(self.dice.choose(&groups)).unwrap();

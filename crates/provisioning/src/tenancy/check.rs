@@ -32,7 +32,7 @@ const SETTINGS: &[(&str, &str)] = &[
 ];
 
 /// The longest base path, in bytes.
-const BASE_PATH_BYTES_MAX: usize = 256;
+pub const BASE_PATH_BYTES_MAX: usize = 256;
 
 /// The longest name of a client or an operator, in characters.
 const NAME_CHARS_MAX: usize = 64;
