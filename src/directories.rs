@@ -4,6 +4,7 @@
 //! the registry does not know is finished or removed at start.
 
 mod open;
+mod unregistered;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,10 +15,11 @@ use provisioning::event::TokenIssued;
 use provisioning::tenancy::{ClientKind, ProfileStamp, Role, Settings};
 use provisioning::{ClientId, Rejection, StreamId, TokenId};
 use scim::Object;
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, watch};
 
-use crate::directory::{Directory, OpenError, Shared, WriteError};
+use crate::directory::{Directory, OpenError, Shared, WriteError, ended_error};
 use crate::feed::JETSTREAM_STREAMS;
 use crate::token::NewSecret;
 pub use open::HouseError;
@@ -98,12 +100,12 @@ impl Directories {
         &self.data
     }
 
-    /// All open tenants, without the registry, by name.
+    /// All tenants that could be opened, closed ones too, without the registry, by name.
     pub fn tenants(&self) -> Vec<Arc<Directory>> {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// The open tenant of that name.
+    /// The tenant of that name, closed ones too.
     pub fn tenant(&self, name: &str) -> Option<Arc<Directory>> {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
@@ -133,6 +135,7 @@ impl Directories {
             *base_path = text.trim_end_matches('/').into();
         }
         Settings::default().updated(&settings)?.check()?;
+        self.check_base_path(&new.tenant, settings.get("base_path"))?;
         let _alone = self.creation.lock().await;
         let folder = self.folder_of(&new.tenant);
         if folder.exists() {
@@ -173,18 +176,32 @@ impl Directories {
         Ok((directory, secret))
     }
 
-    /// Closes a tenant: it answers nothing any more; its folder stays as evidence.
+    /// Closes a tenant: no token and no path leads to it any more, and nothing is written to it. It stays readable
+    /// as evidence, and what the broker has not had yet is still published.
     pub async fn close(&self, tenant: &str, origin: Origin) -> Result<(), WriteError> {
         let directory = self.tenant(tenant).ok_or_else(|| tenant_not_found(tenant))?;
+        if directory.is_ended() {
+            return Err(ended_error());
+        }
         let (system, runtime) = (Arc::clone(&self.system), Handle::current());
         let close = Command::CloseTenant(directory.stream());
         // A tenant's stream gets no event after `tenant.closed`.
         let end = move || directory.end(|| runtime.block_on(system.submit(close, origin)).map(drop));
         self.shared.tasks.block(end).await?;
-        self.tenants.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
         self.shared.index.remove(tenant);
-        self.changes.send_modify(|change| *change += 1);
         Ok(())
+    }
+
+    /// A base path at an endpoint of another tenant would take that endpoint over. Sharing one is fine: then the
+    /// token decides.
+    pub fn check_base_path(&self, tenant: &str, base_path: Option<&Value>) -> Result<(), Rejection> {
+        let Some(base_path) = base_path.and_then(Value::as_str) else { return Ok(()) };
+        if !self.shared.index.covers_endpoint(tenant, base_path) {
+            return Ok(());
+        }
+        let detail = "the base path covers an endpoint of another tenant, or another's covers one of its own; share a \
+                      base path as it is, or choose another";
+        Err(Rejection::Invalid { code: "base_path_taken", detail: detail.into() })
     }
 
     fn folder_of(&self, tenant: &str) -> PathBuf {
@@ -204,6 +221,11 @@ impl Directories {
     /// Makes an open tenant reachable.
     fn admit(&self, directory: Arc<Directory>) {
         self.shared.index.put(directory.tenant(), &directory.tenancy());
+        self.keep(directory);
+    }
+
+    /// Makes a tenant known to followers and readers.
+    fn keep(&self, directory: Arc<Directory>) {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         tenants.insert(directory.tenant().to_owned(), directory);
         drop(tenants);

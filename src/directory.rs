@@ -15,7 +15,7 @@ pub mod rebuild;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -94,6 +94,8 @@ pub struct Directory {
     behind: watch::Sender<bool>,
     tenancy: RwLock<Arc<Tenancy>>,
     halted: OnceLock<String>,
+    /// The tenant was closed.
+    ended: AtomicBool,
     rebuild: Mutex<rebuild::Progress>,
     /// Held by a rebuild or a check for as long as it takes.
     upkeep: Mutex<()>,
@@ -133,6 +135,9 @@ impl Directory {
         origin: Origin,
         bytes: usize,
     ) -> Result<Written, WriteError> {
+        if self.is_ended() {
+            return Err(ended_error());
+        }
         if self.halted().is_some() {
             return Err(halted_error());
         }
@@ -222,8 +227,19 @@ impl Directory {
     pub fn end<E>(&self, record: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let _no_batch = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         record()?;
-        self.halt("the tenant was closed".into());
+        self.mark_ended();
         Ok(())
+    }
+
+    /// Notes that the tenant was closed, now or in an earlier life of the service.
+    pub fn mark_ended(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// Whether the tenant was closed: nothing is written any more, and what was written stays readable as evidence
+    /// and is still published.
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// Stored events behind `after`, up to the committed position and at most `limit`.
@@ -241,6 +257,12 @@ impl Directory {
         let stored = self.stored(after, limit)?;
         Ok(stored.iter().map(|event| decode::recorded(&self.keys, event)).collect::<Result<_, _>>()?)
     }
+}
+
+/// What a closed tenant answers to every write.
+pub fn ended_error() -> WriteError {
+    let detail = "the tenant was closed: it can be read as evidence, and nothing is written to it any more";
+    Rejection::Conflict { code: "tenant_closed", detail: detail.into() }.into()
 }
 
 /// What a halted tenant answers to everything.

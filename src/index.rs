@@ -11,6 +11,10 @@ use provisioning::tenancy::Tenancy;
 use provisioning::tenancy::check::BASE_PATH_BYTES_MAX;
 use sha2::{Digest as _, Sha256};
 
+/// The endpoints of RFC 7644 section 3.2 below a base path, those that are not offered yet too.
+const ENDPOINTS: [&str; 8] =
+    ["Users", "Groups", "Me", "ServiceProviderConfig", "ResourceTypes", "Schemas", "Bulk", ".search"];
+
 /// The SHA-256 of a token, in lower-case hex: all that is kept of one.
 pub fn token_hash(token: &str) -> String {
     hex::encode(Sha256::digest(token.as_bytes()))
@@ -86,6 +90,16 @@ impl Index {
         Some(under)
     }
 
+    /// Whether a base path begins with an endpoint of another tenant, or another's with one of its own: requests
+    /// of one would reach the other.
+    pub fn covers_endpoint(&self, tenant: &str, base_path: &str) -> bool {
+        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let others =
+            entries.put_in.iter().filter(|(name, _)| *name != tenant).map(|(_, put_in)| &put_in.base_path);
+        let mut others = others.filter(|other| !other.is_empty());
+        others.any(|other| is_endpoint_of(base_path, other) || is_endpoint_of(other, base_path))
+    }
+
     /// The tenant that a request without a token means: by its host, or by being the only one under its path.
     pub fn tenant_at(&self, base_path: &str, host: &str) -> Option<String> {
         let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -96,6 +110,13 @@ impl Index {
         };
         sharing.by_host.get(host).or_else(alone).cloned()
     }
+}
+
+/// Whether `path` lies at or below an endpoint of the base path `outer`.
+fn is_endpoint_of(path: &str, outer: &str) -> bool {
+    let below = path.strip_prefix(outer).and_then(|rest| rest.strip_prefix('/'));
+    let first = below.and_then(|rest| rest.split('/').next());
+    first.is_some_and(|first| ENDPOINTS.iter().any(|endpoint| endpoint.eq_ignore_ascii_case(first)))
 }
 
 impl Entries {
@@ -172,5 +193,18 @@ mod tests {
             None,
             "a tenant with a host is found by it only"
         );
+    }
+
+    #[test]
+    fn a_base_path_must_not_cover_an_endpoint_of_another_tenant() {
+        let index = Index::default();
+        index.put("a", &tenancy("/acme/scim/v2"));
+        assert!(index.covers_endpoint("b", "/acme/scim/v2/Users"));
+        assert!(index.covers_endpoint("b", "/acme/scim/v2/groups/x"));
+        assert!(!index.covers_endpoint("b", "/acme/scim/v2"), "sharing is fine");
+        assert!(!index.covers_endpoint("b", "/acme/scim/v2/below"), "the longest path wins");
+        assert!(!index.covers_endpoint("a", "/acme/scim/v2/Users"), "a tenant may move within its own path");
+        index.put("c", &tenancy("/deep/Users/scim"));
+        assert!(index.covers_endpoint("d", "/deep"), "nor the other way round");
     }
 }

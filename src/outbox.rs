@@ -1,8 +1,8 @@
 //! The outbox: follows every tenant's log and publishes to NATS JetStream, in order, each revision once.
 //!
 //! The log is the outbox: there is no table of messages. Each of the two JetStream streams ([`crate::feed`]) has one
-//! [`publisher`] for all tenants; [`resume`] says where a tenant goes on, [`message`] what is said about an event,
-//! [`acceptance`] records as evidence what the broker accepted. A broker that is away, slow, full or misconfigured
+//! `publisher` for all tenants; `resume` says where a tenant goes on, [`message`] what is said about an event,
+//! `acceptance` records as evidence what the broker accepted. A broker that is away, slow, full or misconfigured
 //! delays publishing and nothing else; a tenant that cannot be published is set aside alone.
 
 mod acceptance;

@@ -1,9 +1,9 @@
-//! Opening the house: lock, master key, registry, every registered tenant, and folders that nobody registered.
+//! Opening the house: the registry, the first operator, every registered tenant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use provisioning::command::{Command, Origin};
 use provisioning::ids::OperatorId;
@@ -13,9 +13,8 @@ use tokio::sync::{Mutex, watch};
 
 use super::{Closed, Directories};
 use crate::directory::catch_up::CatchUpError;
-use crate::directory::{Directory, OpenError, Shared, WriteError};
-use crate::event_log::EventLog as _;
-use crate::event_log::sqlite::{SqliteLog, stream_of};
+use crate::directory::{Directory, OpenError, Shared, WriteError, make_private_folder};
+use crate::event_log::sqlite::stream_of;
 use crate::token;
 
 /// Why the house cannot be opened at all.
@@ -35,13 +34,13 @@ pub enum HouseError {
         /// What the operating system says.
         source: std::io::Error,
     },
-    /// The registry is in its place, but says nothing of its own stream.
-    #[error("{0}")]
-    Registry(String),
+    /// There are tenants, but no registry that says which.
+    #[error("system/log.db is missing, and there are tenants: restore it")]
+    RegistryMissing,
 }
 
 /// What the system itself does.
-fn system_origin() -> Origin {
+pub(super) fn system_origin() -> Origin {
     Origin { actor: Actor::SYSTEM, via: Via::System, request: None, received_at: None, context: None }
 }
 
@@ -52,7 +51,8 @@ impl Directories {
         let system_folder = data.join("system");
         let stream = match stream_of(&system_folder.join("log.db")).map_err(OpenError::Log)? {
             Some(stream) => stream,
-            None => StreamId(shared.ids.next()),
+            None if folders(&data.join("tenants"))?.is_empty() => StreamId(shared.ids.next()),
+            None => return Err(HouseError::RegistryMissing),
         };
         let opening = Arc::clone(&shared);
         let system =
@@ -87,57 +87,32 @@ impl Directories {
         Ok(())
     }
 
-    /// Folders that were begun and not registered: one with its first events is registered now, an empty one is
-    /// removed (nobody was told of it).
-    async fn finish_unregistered(&self) -> Result<(), HouseError> {
-        let tenancy = self.system.tenancy();
-        let known: BTreeSet<&str> = tenancy.tenants.values().map(|tenant| tenant.tenant.as_str()).collect();
-        for (name, folder) in folders(&self.data.join("tenants"))? {
-            if known.contains(name.as_str()) {
-                continue;
-            }
-            let stream = stream_of(&folder.join("log.db")).map_err(OpenError::Log)?;
-            let begun = match stream {
-                Some(stream) => {
-                    let log =
-                        SqliteLog::open_read_only(&folder.join("log.db"), stream).map_err(OpenError::Log)?;
-                    let head = log.head().map_err(OpenError::Log)?;
-                    (head.revision > Revision::ZERO).then_some(stream)
-                }
-                None => None,
-            };
-            if let Some(stream) = begun {
-                tracing::info!(
-                    tenant.id = name,
-                    "tenant {name} was created but not registered; it is registered now"
-                );
-                let register = Command::RegisterTenant { tenant: name, stream };
-                self.system.submit(register, system_origin()).await?;
-            } else {
-                tracing::info!(tenant.id = name, "folder of tenant {name} holds no event and is removed");
-                fs::remove_dir_all(&folder)
-                    .map_err(|source| HouseError::File { path: folder.display().to_string(), source })?;
-            }
-        }
-        Ok(())
-    }
-
     async fn open_registered(&self) {
         let tenancy = self.system.tenancy();
         for (stream, registered) in &tenancy.tenants {
-            if registered.closed_at.is_some() {
-                continue;
-            }
             let name = &registered.tenant;
             match self.open_tenant(name, *stream, self.folder_of(name)).await {
-                Ok(directory) => self.admit(directory),
-                Err(error) => {
-                    tracing::error!(tenant.id = name, error = %error, "tenant {name} stays closed: {error}");
-                    let mut closed = self.closed.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    closed.insert(name.clone(), error.into());
+                // A registered tenant has events: an empty log was made in the place of a lost one.
+                Ok(directory) if directory.position() == Revision::ZERO => {
+                    let reason = "log.db holds no event: restore it".to_owned();
+                    directory.halt(reason.clone());
+                    self.stays_closed(name, Closed::Halted(reason));
                 }
+                Ok(directory) if registered.closed_at.is_some() => {
+                    directory.mark_ended();
+                    self.shared.index.remove(name);
+                    self.keep(directory);
+                }
+                Ok(directory) => self.admit(directory),
+                Err(error) => self.stays_closed(name, error.into()),
             }
         }
+    }
+
+    fn stays_closed(&self, name: &str, why: Closed) {
+        let reason = why.reason();
+        tracing::error!(tenant.id = name, reason, "tenant {name} stays closed: {reason}");
+        self.closed.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), why);
     }
 }
 
@@ -150,16 +125,19 @@ impl From<OpenError> for Closed {
     }
 }
 
-fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, HouseError> {
-    let failed = |source| HouseError::File { path: path.display().to_string(), source };
-    crate::directory::make_private_folder(path).map_err(failed)?;
-    let mut found = Vec::new();
-    for entry in fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.path().is_dir() {
-            found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+/// The folders below `path` by name. Makes it, if it is missing.
+pub(super) fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, HouseError> {
+    let list = || {
+        make_private_folder(path)?;
+        let mut found = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            if entry.path().is_dir() {
+                found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+            }
         }
-    }
-    found.sort();
-    Ok(found)
+        found.sort();
+        Ok(found)
+    };
+    list().map_err(|source| HouseError::File { path: path.display().to_string(), source })
 }

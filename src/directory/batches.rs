@@ -8,9 +8,9 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::Directory;
 use super::open::Shared;
 use super::writer::Job;
+use super::{Directory, ended_error, halted_error};
 
 /// The most commands in a batch.
 const COMMANDS_MAX: usize = 64;
@@ -79,9 +79,13 @@ fn refill_keys(directory: &Arc<Directory>, shared: &Arc<Shared>) {
 impl Directory {
     fn carry_out(&self, jobs: Vec<Job>, shared: &Shared) {
         let mut guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was queued before the tenant was halted is not carried out any more. Without a writer it is halted.
+        // What was queued before the tenant was halted or closed is not carried out any more.
+        if self.is_ended() {
+            return jobs.into_iter().for_each(|job| job.refuse(ended_error()));
+        }
+        // Without a writer it is halted.
         let Some(writer) = guard.as_mut().filter(|_| self.halted().is_none()) else {
-            return jobs.into_iter().for_each(Job::refuse_halted);
+            return jobs.into_iter().for_each(|job| job.refuse(halted_error()));
         };
         let finished = writer.batch(jobs, |report, tenancy| {
             // Tenancy and position move before the callers are answered: they read what they wrote.

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use projections::ViewError;
@@ -107,7 +107,12 @@ impl Directory {
             // Before anything else can fail: a tenant that stays closed is still known by its tokens.
             shared.index.put(tenant, view.tenancy());
         }
-        let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(&folder.join("log.db"), stream)?);
+        let log_path = folder.join("log.db");
+        if view.as_ref().is_ok_and(has_events) && !log_path.exists() {
+            // Not to be made anew: an empty log would stand in the way of the one to be restored.
+            return Err(CatchUpError::LogBehindView("log_behind_views: log.db is missing".to_owned()).into());
+        }
+        let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(&log_path, stream)?);
         let mut view = view.or_else(|error| begun_anew(&current_path, &error, open_current))?;
         let operations = Arc::new(Operations::open(&folder.join("operations.db"))?);
         let head = log.head()?.revision;
@@ -150,6 +155,7 @@ impl Directory {
             behind: behind.clone(),
             tenancy: RwLock::new(Arc::new(view.tenancy().clone())),
             halted: OnceLock::new(),
+            ended: AtomicBool::new(false),
             rebuild: Mutex::new(rebuild::Progress::default()),
             upkeep: Mutex::new(()),
             current_readers: Readers::new(current_path, CurrentReader::open),
@@ -185,6 +191,10 @@ impl Directory {
     pub fn position(&self) -> Revision {
         *self.committed.borrow()
     }
+}
+
+fn has_events(view: &CurrentWriter) -> bool {
+    view.position().is_ok_and(|position| position.revision > Revision::ZERO)
 }
 
 /// Removes a view with another layout, of another stream or broken, and begins it anew.

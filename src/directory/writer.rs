@@ -23,7 +23,7 @@ use provisioning::{
 use scim::schemas::Schemas;
 use tokio::sync::{oneshot, watch};
 
-use super::{WriteError, Written, catch_up, decode, halted_error};
+use super::{WriteError, Written, catch_up, decode};
 use crate::clock::{Clock, IdSource};
 use crate::event_log::{AppendError, EventLog, Head, NewEvent};
 use crate::sealing::{self, KeyStore, SealedPayload};
@@ -44,10 +44,10 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Tells the caller that the tenant is halted.
-    pub(super) fn refuse_halted(self) {
+    /// Tells the caller why the command is not carried out.
+    pub(super) fn refuse(self, why: WriteError) {
         // A caller that has gone away needs no answer.
-        let _gone = self.answer.send(Err(halted_error()));
+        let _gone = self.answer.send(Err(why));
     }
 }
 

@@ -172,7 +172,10 @@ impl Recorder {
             return;
         };
         let directory = self.directories.tenant(&waiting.tenant);
-        let open = |directory: &Arc<Directory>| directory.stream() == stream && directory.halted().is_none();
+        // The stream of a tenant that was closed gets no event any more.
+        let open = |directory: &Arc<Directory>| {
+            directory.stream() == stream && directory.halted().is_none() && !directory.is_ended()
+        };
         match directory.filter(open) {
             Some(directory) if !waiting.messages.is_empty() => {
                 let messages: Vec<_> =

@@ -37,7 +37,11 @@ fn summary(directory: &Directory) -> Value {
         "tenant": directory.tenant(),
         "stream": directory.stream(),
         "base_path": directory.tenancy().settings.base_path,
-        "state": if reason.is_some() { "halted" } else { "open" },
+        "state": match &reason {
+            Some(_) => "halted",
+            None if directory.is_ended() => "closed",
+            None => "open",
+        },
         "reason": reason,
         "revision": directory.position(),
     })

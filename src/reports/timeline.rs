@@ -169,7 +169,7 @@ fn changes(before: Option<&Resource>, after: Option<&Resource>) -> Value {
     for domain in domains {
         let (from, to) = (old.get(domain), after.external_ids.get(domain));
         if from != to {
-            shown.push(json!({"path": "externalId", "domain": domain, "from": from, "to": to}));
+            shown.push(json!({"path": "externalId", "from": from, "to": to}));
         }
     }
     shown.into()

@@ -296,3 +296,35 @@ async fn events_are_found_by_revision_subject_and_type() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_about_nobody_or_no_time_are_refused_by_parameter() {
+    let service = TestService::start().await;
+    let acme = service.create_tenant("acme", "generic").await;
+    acme.user("alice@example.com").await;
+    for (question, status, code) in [
+        ("timeline", 400, "parameter_invalid"),
+        ("timeline?user=", 400, "parameter_invalid"),
+        ("timeline?user=nobody%40example.com", 404, "user_not_found"),
+        ("timeline?user=0198c0de-0000-7000-8000-00000000000a", 404, "user_not_found"),
+        ("timeline?user=%ff", 400, "query_encoding"),
+        ("access", 400, "parameter_invalid"),
+        ("access?at=yesterday", 400, "parameter_invalid"),
+        ("access?at=2026-06-30", 400, "parameter_invalid"),
+        ("access?at=2099-01-01T00:00:00Z&group=nobody", 404, "group_not_found"),
+    ] {
+        let refused = service.admin("GET", &format!("/audit/v1/acme/{question}"), None).await;
+        assert_eq!((refused.status, &refused.body["error"]["code"]), (status, &json!(code)), "{question}");
+        assert!(
+            !refused.text.contains("nobody@example.com") && !refused.text.contains("yesterday"),
+            "{}",
+            refused.text
+        );
+    }
+    let found =
+        service.admin("GET", "/audit/v1/acme/access?at=2099-01-01T01:00:00%2B01:00", None).await.expect(200);
+    assert_eq!(found["users"].as_array().unwrap().len(), 1);
+    let before =
+        service.admin("GET", "/audit/v1/acme/access?at=2001-01-01T00:00:00Z", None).await.expect(200);
+    assert_eq!((&before["users"], &before["position"]), (&json!([]), &json!(0)));
+}

@@ -353,3 +353,31 @@ async fn a_put_of_a_group_without_members_clears_or_keeps_them_as_the_tenant_say
     assert_eq!(watch.types().await, ["group.members_removed"]);
     assert_eq!(member_ids(&acme, &id).await, Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invited_member_is_kept_but_not_listed_until_the_first_sign_in() {
+    let service = TestService::start().await;
+    let acme = service.create_tenant_with("acme", json!({"settings": {"initial": "invited"}})).await;
+    let (alice, bob) = (acme.user("alice@example.com").await, acme.user("bob@example.com").await);
+    let group = acme.group("Guides", &[&alice, &bob]).await;
+    let path = format!("/Groups/{group}");
+    assert_eq!(member_ids(&acme, &group).await, Vec::<String>::new());
+    let tag = tag_of(&acme.get(&path).await.expect(200));
+    let activate = format!("/admin/v1/tenants/acme/users/{alice}/activate");
+    let mut watch = Watch::begin(&service, &acme).await;
+    let activated = service.admin("POST", &activate, None).await.expect(200);
+    assert_eq!(activated, json!({"id": alice, "activated": true}));
+    assert_eq!(watch.types().await, ["user.activated"]);
+    assert_eq!(member_ids(&acme, &group).await, [alice.as_str()]);
+    let known = acme.send_with("GET", &path, &[("If-None-Match", &tag)], None).await;
+    assert_eq!(known.status, 200, "who is listed is outside the tag");
+    let by_member = |id: &str| format!("/Groups?filter=members.value%20eq%20%22{id}%22");
+    assert_eq!(acme.get(&by_member(&alice)).await.expect(200)["totalResults"], 1);
+    assert_eq!(acme.get(&by_member(&bob)).await.expect(200)["totalResults"], 0);
+    assert_eq!(service.admin("POST", &activate, None).await.expect(200)["activated"], false);
+    assert!(watch.events().await.is_empty());
+    let nobody = "/admin/v1/tenants/acme/users/0198c0de-0000-7000-8000-00000000000a/activate";
+    assert_eq!(service.admin("POST", nobody, None).await.status, 404);
+    acme.delete(&format!("/Users/{bob}")).await.expect(204);
+    assert_eq!(watch.types().await, ["group.members_removed", "user.deleted"], "the membership was there");
+}

@@ -13,11 +13,12 @@ use muster::app::{Service, Sources};
 use muster::config::Config;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// How long anything may take before a test gives up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Larger than the largest answer: a group with 100,000 members.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -109,7 +110,7 @@ impl TestService {
         self.url = service.url().to_owned();
         let house = Arc::downgrade(service.house());
         let (stop, stopped) = oneshot::channel();
-        let served = tokio::task::spawn(service.serve(async move { drop(stopped.await) }));
+        let served = Handle::current().spawn(service.serve(async move { drop(stopped.await) }));
         self.running = Some(Running { stop, served, house });
     }
 

@@ -69,6 +69,7 @@ pub(super) async fn update_tenant(
 ) -> Answer {
     let origin = operator_origin(&http, &house)?;
     let directory = open_tenant(&house, &path)?;
+    house.directories.check_base_path(&path, body.settings.get("base_path"))?;
     let command = Command::UpdateTenant { settings: body.into_inner().settings, profile: None };
     directory.submit(command, origin).await?;
     super::report(&http, Arc::clone(&house), &["admin", "v1", "tenants", &path]).await
@@ -90,7 +91,11 @@ pub(super) async fn accept_clock(
     house: web::Data<House>,
 ) -> Answer {
     let origin = operator_origin(&http, &house)?;
-    let directory = open_tenant(&house, &path)?;
+    // The registry has a clock to keep as well, and no tenant can have its name.
+    let directory = match path.as_str() {
+        "system" => Arc::clone(house.directories.system()),
+        name => open_tenant(&house, name)?,
+    };
     let to = house.directories.shared().clock.now();
     let last = directory.recorded(Revision(directory.position().0.saturating_sub(1)), 1)?;
     let from = last.first().map_or(to, |event| event.header.recorded_at);

@@ -121,8 +121,7 @@ fn context(origin: &Origin) -> Option<Context> {
     origin.context.clone().filter(|context| *context != Context::default())
 }
 
-/// Whether a user's document says active. Who does not say is active: that is how accounts are created, and
-/// what a PATCH that removes `active` goes back to.
+/// Whether a user's document says active. Who does not say is active: that is how accounts are created.
 pub(super) fn is_active(attributes: &Object) -> bool {
     attributes.get("active").and_then(Value::as_bool).unwrap_or(true)
 }

@@ -140,7 +140,8 @@ fn bring_back<D: Directory>(scope: &Scope<'_, D>, person: &Resource, wanted: Tar
 
 /// The events that lead to a new state, if it takes nobody's name.
 fn settle<D: Directory>(scope: &Scope<'_, D>, user: &Resource, mut new: Target) -> Decided<D> {
-    let active = is_active(&new.attributes);
+    // A leaver must not come back by omission: without a value, `active` stays as it is.
+    let active = new.attributes.get("active").and_then(Value::as_bool).unwrap_or(user.active);
     set_active(&mut new.attributes, active);
     let old = scope.target(user);
     unique::check(scope, Some(&old), &new)?;
