@@ -17,6 +17,7 @@ mod publisher;
 mod resume;
 mod slice;
 mod standing;
+mod trouble;
 mod verdict;
 
 use std::sync::Arc;
@@ -38,8 +39,8 @@ use jetstream::Broker;
 use operator::Request;
 pub use operator::{ResumeError, ResumeFrom};
 use publisher::{Publisher, Signals};
-pub use standing::State;
-use standing::{Board, Standing, Trouble};
+use standing::{Board, Standing};
+pub use trouble::State;
 
 /// How long it takes until credentials that could not be read are read again.
 const CREDENTIALS_PAUSE: Duration = Duration::from_secs(5);
@@ -233,10 +234,8 @@ impl OutboxHandle {
 fn stream_status(directory: &Directory, feed: Feed, board: &Board) -> StreamStatus {
     let Standing { position, trouble } = board.standing(directory.stream());
     let trouble = match directory.halted() {
-        Some(reason) => Some(Trouble::halted("tenant_halted", reason)),
-        None if position.is_none() && trouble.is_none() => {
-            Some(Trouble::waiting("outbox_beginning", "the broker has not been asked about this tenant yet"))
-        }
+        Some(reason) => Some(trouble::tenant_halted(reason)),
+        None if position.is_none() && trouble.is_none() => Some(trouble::beginning()),
         None => trouble,
     };
     let kept = || directory.operations().outbox(feed.jetstream_stream()).ok().flatten();

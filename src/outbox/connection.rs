@@ -8,7 +8,7 @@ use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
-use super::standing::{Trouble, unavailable};
+use super::trouble::{Trouble, misconfigured, unavailable};
 
 /// The longest pause between two attempts to reach a server.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -77,10 +77,6 @@ fn addresses(list: &str) -> io::Result<(Vec<ServerAddr>, Option<Login>)> {
         servers.push(ServerAddr::from_url(url)?);
     }
     Ok((servers, login))
-}
-
-fn misconfigured(key: &str, error: &io::Error) -> Trouble {
-    Trouble::halted("nats_misconfigured", format!("`{key}` cannot be used ({error}): mend the configuration"))
 }
 
 fn note(event: &Event, connection: &watch::Sender<Connection>) {

@@ -20,7 +20,7 @@ use provisioning::{EventId, Revision, StreamId, Timestamp};
 use serde::Deserialize;
 
 use super::message::{CONTENT_TYPE, Message};
-use super::standing::{Trouble, unavailable};
+use super::trouble::{self, Trouble, unavailable};
 use crate::feed::Feed;
 
 /// How long an answer of the broker is awaited: long enough for a stream that elects a new leader.
@@ -123,11 +123,10 @@ impl Broker {
             ..Config::default()
         };
         let created = self.context.create_stream(config).await.map_err(|error| match error.kind() {
-            CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::JetStreamUnavailable => unavailable(&error),
-            _ => Trouble::halted(
-                "jetstream_stream_refused",
-                format!("NATS refuses to make the JetStream stream {name} ({error}): mend that, or make the stream"),
-            ),
+            CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::JetStreamUnavailable => {
+                unavailable(&error)
+            }
+            _ => trouble::stream_refused(self.feed, &error),
         })?;
         tracing::info!(jetstream = name, "JetStream stream {name} made");
         Ok(created)
@@ -146,13 +145,7 @@ impl Broker {
         } else {
             return Ok(());
         };
-        let name = self.feed.jetstream_stream();
-        Err(Trouble::halted(
-            "jetstream_stream_differs",
-            format!(
-                "the JetStream stream {name} exists and {wrong}: alter it, or remove it and let Muster make it"
-            ),
-        ))
+        Err(trouble::stream_differs(self.feed, &wrong))
     }
 
     /// Sends a message, which the broker takes in only behind what is expected. The answer is still to be awaited.

@@ -12,7 +12,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use provisioning::{Revision, StreamId};
 use tokio::sync::watch;
 
-use super::standing::{Board, Trouble};
+use super::standing::Board;
+use super::trouble::Trouble;
 use crate::directory::Directory;
 use crate::feed::Feed;
 use crate::operations::OutboxPosition;

@@ -16,13 +16,13 @@ use super::acceptance::Evidence;
 use super::connection::Connection;
 use super::jetstream::{Broker, Prepared, Refusal};
 use super::lanes::{Lanes, Phase};
-use super::message::Message;
 use super::operator::{self, Request, ResumeError};
 use super::pipeline::{Answer, Outcome, Pipeline};
 use super::positions::Positions;
 use super::resume::{JetStream, Obstacle, Resolved, Resolver};
 use super::slice::{self, Slice, SliceError};
-use super::standing::{Board, Trouble};
+use super::standing::Board;
+use super::trouble::{self, Trouble};
 use crate::directories::Directories;
 use crate::directory::Shared;
 use crate::feed::Feed;
@@ -171,8 +171,7 @@ impl Publisher {
         drop(tokio::time::timeout(CONNECT_PATIENCE, connected).await);
         let Connection { up, times, complaint } = connection.borrow_and_update().clone();
         if !up {
-            let why = complaint.map_or_else(String::new, |complaint| format!(" ({complaint})"));
-            return Err(Trouble::waiting("nats_unavailable", format!("NATS cannot be reached{why}")));
+            return Err(trouble::not_connected(complaint));
         }
         self.times = times;
         let prepared = self.broker.prepare().await?;
@@ -191,7 +190,7 @@ impl Publisher {
     }
 
     /// Sends as much as may be in flight, one turn after the other.
-    async fn fill(&mut self) -> Result<(), Trouble> {
+    async fn fill(&mut self) -> Result<(), Interruption> {
         while !self.pipeline.is_full() {
             let Some((stream, slice)) = &mut self.turn else {
                 match self.lanes.next() {
@@ -202,7 +201,9 @@ impl Publisher {
             };
             let stream = *stream;
             if let Some(message) = slice.messages.pop_front() {
-                self.send(stream, message).await?;
+                let revision = message.revision;
+                let sent = self.pipeline.send(stream, message).await;
+                sent.map_err(|refusal| self.not_stored(stream, revision, refusal))?;
             } else {
                 self.pipeline.pass(stream, slice.end);
                 self.turn = None;
@@ -219,6 +220,10 @@ impl Publisher {
         let Some(lane) = self.lanes.get(stream).filter(|lane| lane.phase == Phase::Live) else {
             return Ok(());
         };
+        if let Some(reason) = lane.directory.halted() {
+            self.lanes.set_aside(stream, trouble::tenant_halted(reason));
+            return Ok(());
+        }
         let (directory, after) = (Arc::clone(&lane.directory), lane.read);
         let at_work = Arc::clone(&directory);
         match self.shared.tasks.block(move || slice::read(&at_work, feed, after)).await {
@@ -231,11 +236,11 @@ impl Publisher {
                 }
             }
             Err(SliceError::Unavailable(reason)) => {
-                self.lanes.rest(stream, Trouble::waiting("outbox_files_unreadable", reason));
+                self.lanes.rest(stream, trouble::files_unreadable(reason));
             }
             Err(SliceError::Broken(reason)) => {
                 directory.halt(reason.clone());
-                self.lanes.set_aside(stream, Trouble::halted("tenant_halted", reason));
+                self.lanes.set_aside(stream, trouble::tenant_halted(reason));
             }
         }
         Ok(())
@@ -271,20 +276,6 @@ impl Publisher {
             }
         }
         Ok(())
-    }
-
-    async fn send(&mut self, stream: StreamId, message: Message) -> Result<(), Trouble> {
-        let revision = message.revision;
-        match self.pipeline.send(stream, message).await {
-            Ok(()) => Ok(()),
-            Err(Refusal::TooLarge) => {
-                self.turn = None;
-                self.too_large(stream, revision);
-                Ok(())
-            }
-            Err(Refusal::Unclear(reason)) => Err(self.refused(&reason)),
-            Err(Refusal::Known) => Err(self.refused("it is known")),
-        }
     }
 
     /// Takes in an answer. All before it were as they should be.
@@ -402,34 +393,19 @@ impl Publisher {
         if lane.known.replace(revision) != Some(revision) {
             return self.refused("it has that message already").into();
         }
-        let detail = format!(
-            "{} had a message of revision {revision} not long ago and takes in none until it forgets that, in two \
-             minutes at most",
-            self.feed.jetstream_stream()
-        );
-        self.lanes.rest(stream, Trouble::waiting("outbox_message_known", detail));
+        self.lanes.rest(stream, trouble::message_known(self.feed, revision));
         Interruption::Other
     }
 
     fn refused(&self, reason: &str) -> Trouble {
-        let jetstream = self.feed.jetstream_stream();
-        self.shared.metrics.outbox_failed(jetstream);
-        Trouble::waiting(
-            "jetstream_refused",
-            format!("{jetstream} did not take in a message as expected ({reason}); it is tried again"),
-        )
+        self.shared.metrics.outbox_failed(self.feed.jetstream_stream());
+        trouble::refused(self.feed, reason)
     }
 
     fn too_large(&mut self, stream: StreamId, revision: Revision) {
         self.shared.metrics.outbox_failed(self.feed.jetstream_stream());
         let Some(lane) = self.lanes.get(stream) else { return };
-        let detail = format!(
-            "the message of revision {revision} is larger than NATS allows: raise max_payload of the server or \
-             max_msg_size of {}, then `muster outbox resume --tenant {} --from {}`",
-            self.feed.jetstream_stream(),
-            lane.directory.tenant(),
-            revision.0.saturating_sub(1)
-        );
-        self.lanes.set_aside(stream, Trouble::halted("outbox_message_too_large", detail));
+        let trouble = trouble::message_too_large(self.feed, lane.directory.tenant(), revision);
+        self.lanes.set_aside(stream, trouble);
     }
 }

@@ -11,7 +11,7 @@ use provisioning::{EventId, Revision, Timestamp};
 
 use super::jetstream::{Broker, Held};
 use super::lanes::Lane;
-use super::standing::Trouble;
+use super::trouble::{self, Trouble};
 use super::verdict::{Facts, Last, Verdict, weigh};
 use crate::directory::{Directory, decode};
 use crate::event_log::ReadError;
@@ -91,7 +91,7 @@ impl Resolver<'_> {
     pub(super) async fn resolve(self) -> Result<Resolved, Obstacle> {
         let directory = &self.lane.directory;
         if let Some(reason) = directory.halted() {
-            return Ok(Resolved::SetAside(Trouble::halted("tenant_halted", reason)));
+            return Ok(Resolved::SetAside(trouble::tenant_halted(reason)));
         }
         if self.asks_history() && *directory.history_position().borrow() < self.lane.begun_at {
             return Ok(Resolved::AwaitHistory);
@@ -121,9 +121,14 @@ impl Resolver<'_> {
                 );
                 position
             }
-            Verdict::Ask => return Ok(Resolved::SetAside(self.position_unknown())),
+            Verdict::Ask => {
+                return Ok(Resolved::SetAside(trouble::position_unknown(self.feed, directory.tenant())));
+            }
             Verdict::AheadOfLog(revision) => {
-                return Ok(Resolved::SetAside(self.ahead_of_log(revision, local.head)));
+                let tenant = directory.tenant();
+                return Ok(Resolved::SetAside(trouble::ahead_of_log(
+                    self.feed, tenant, revision, local.head,
+                )));
             }
         };
         let recorded = local.accepted.map_or(Revision::ZERO, |(revision, _)| revision);
@@ -247,35 +252,10 @@ impl Resolver<'_> {
         let in_log = in_log.map_err(|error| unreadable(error.to_string()))?;
         Ok(Last { sequence: held.sequence, revision, in_log })
     }
-
-    fn ahead_of_log(&self, revision: Revision, head: Revision) -> Trouble {
-        Trouble::halted(
-            "outbox_ahead_of_log",
-            format!(
-                "revision {revision} was published to {}, and the log, which ends at {head}, does not have that \
-                 event: put back the newer log, or go on with `muster outbox resume --tenant {} --from \
-                 REVISION|head|start`",
-                self.feed.jetstream_stream(),
-                self.lane.directory.tenant()
-            ),
-        )
-    }
-
-    fn position_unknown(&self) -> Trouble {
-        Trouble::waiting(
-            "outbox_position_unknown",
-            format!(
-                "neither operations.db nor the broker knows how far publishing to {} had come: say so with \
-                 `muster outbox resume --tenant {} --from REVISION|head|start`",
-                self.feed.jetstream_stream(),
-                self.lane.directory.tenant()
-            ),
-        )
-    }
 }
 
 fn unreadable(reason: String) -> Obstacle {
-    Obstacle::Files(Trouble::waiting("outbox_files_unreadable", reason))
+    Obstacle::Files(trouble::files_unreadable(reason))
 }
 
 fn accepted(directory: &Directory) -> Result<Option<(Revision, u64)>, ViewError> {

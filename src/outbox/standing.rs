@@ -1,66 +1,15 @@
 //! Where publishing stands, for `outbox status`, `/metrics` and the log.
 //!
-//! A reason always begins with its code, then a colon and a sentence that ends in what to do. A change of a
-//! stream's trouble is logged once, not with every attempt.
+//! A change of trouble is logged once, not with every attempt.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use provisioning::StreamId;
-use serde::Serialize;
 
+use super::trouble::{State, Trouble};
 use crate::feed::Feed;
 use crate::operations::OutboxPosition;
-
-/// Whether messages go out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// They do, as soon as there are any.
-    Live,
-    /// Not now; goes on when what it waits for is there.
-    Waiting,
-    /// A person has to do something.
-    Halted,
-}
-
-/// Why nothing goes out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trouble {
-    /// `Waiting` or `Halted`.
-    pub(super) state: State,
-    /// Stable code.
-    pub(super) code: &'static str,
-    /// One sentence; never a personal value.
-    pub(super) detail: String,
-}
-
-impl Trouble {
-    /// Trouble that passes by itself.
-    pub(super) fn waiting(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { state: State::Waiting, code, detail: detail.into() }
-    }
-
-    /// Trouble that a person has to end.
-    pub(super) fn halted(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { state: State::Halted, code, detail: detail.into() }
-    }
-}
-
-/// The broker's failure to answer, as trouble of a whole JetStream stream.
-pub(super) fn unavailable(error: &dyn std::error::Error) -> Trouble {
-    Trouble::waiting(
-        "nats_unavailable",
-        format!("NATS does not answer as it should ({error}); it is tried again"),
-    )
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.detail)
-    }
-}
 
 /// What is known of a tenant in one JetStream stream.
 #[derive(Debug, Clone, Default)]

@@ -53,7 +53,6 @@ fn fact(header: Header) -> Fact {
     Fact { header, members: Vec::new() }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it stands for a look-up that can fail")]
 #[expect(clippy::unnecessary_wraps, reason = "stands where history is asked, which can fail")]
 fn nobody(_: &Fact) -> Result<Vec<ResourceId>, Infallible> {
     Ok(Vec::new())

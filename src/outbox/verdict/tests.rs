@@ -6,7 +6,6 @@ fn at(revision: u64, sequence: u64) -> OutboxPosition {
     OutboxPosition { revision: Revision(revision), sequence, settled_sequence: 0 }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the broker may hold nothing, and this is what it holds")]
 fn last(revision: u64, sequence: u64) -> Last {
     Last { sequence, revision: Revision(revision), in_log: true }
 }
