@@ -3,19 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use provisioning::command::{Command, Origin};
 use provisioning::ids::OperatorId;
 use provisioning::recorded::{Actor, Via};
+use provisioning::tenancy::check::check_tenant_name;
 use provisioning::{Revision, StreamId};
 use tokio::sync::{Mutex, watch};
 
+use super::leftover::{self, Leftover};
 use super::{Closed, Directories};
 use crate::directory::catch_up::CatchUpError;
 use crate::directory::{Directory, OpenError, Shared, WriteError};
-use crate::event_log::EventLog as _;
-use crate::event_log::sqlite::{SqliteLog, stream_of};
+use crate::event_log::sqlite::{FILE, stream_of};
 use crate::token;
 
 /// Why the house cannot be opened at all.
@@ -35,9 +36,9 @@ pub enum HouseError {
         /// What the operating system says.
         source: std::io::Error,
     },
-    /// The registry is in its place, but says nothing of its own stream.
-    #[error("{0}")]
-    Registry(String),
+    /// There were tenants, and the registry does not know of any: going on would open closed ones again.
+    #[error("system: log.db is missing or empty, but there are tenants: put it back")]
+    RegistryLost,
 }
 
 /// What the system itself does.
@@ -50,13 +51,17 @@ impl Directories {
     /// and is named; it holds up no other. On a new folder, makes the operator `root` and its token file.
     pub async fn open(shared: Arc<Shared>, data: PathBuf) -> Result<Arc<Self>, HouseError> {
         let system_folder = data.join("system");
-        let stream = match stream_of(&system_folder.join("log.db")).map_err(OpenError::Log)? {
+        let stream = match stream_of(&system_folder.join(FILE)).map_err(OpenError::Log)? {
             Some(stream) => stream,
+            None if leftover::was_filled(&system_folder) => return Err(HouseError::RegistryLost),
             None => StreamId(shared.ids.next()),
         };
         let opening = Arc::clone(&shared);
         let system =
-            shared.tasks.block(move || Directory::open(&opening, "system", stream, system_folder)).await?;
+            shared.tasks.block(move || Directory::begin(&opening, "system", stream, system_folder)).await?;
+        if system.position() == Revision::ZERO && !folders(&data.join("tenants"))?.is_empty() {
+            return Err(HouseError::RegistryLost);
+        }
         let directories = Arc::new(Self {
             system,
             tenants: RwLock::new(BTreeMap::new()),
@@ -88,36 +93,37 @@ impl Directories {
     }
 
     /// Folders that were begun and not registered: one with its first events is registered now, an empty one is
-    /// removed (nobody was told of it).
+    /// removed (nobody was told of it). Anything else is named and left alone; it holds up nobody.
     async fn finish_unregistered(&self) -> Result<(), HouseError> {
         let tenancy = self.system.tenancy();
         let known: BTreeSet<&str> = tenancy.tenants.values().map(|tenant| tenant.tenant.as_str()).collect();
         for (name, folder) in folders(&self.data.join("tenants"))? {
-            if known.contains(name.as_str()) {
+            // A name that no tenant can have is a person's own: a copy, or what a file system puts there.
+            if known.contains(name.as_str()) || check_tenant_name(&name).is_err() {
                 continue;
             }
-            let stream = stream_of(&folder.join("log.db")).map_err(OpenError::Log)?;
-            let begun = match stream {
-                Some(stream) => {
-                    let log =
-                        SqliteLog::open_read_only(&folder.join("log.db"), stream).map_err(OpenError::Log)?;
-                    let head = log.head().map_err(OpenError::Log)?;
-                    (head.revision > Revision::ZERO).then_some(stream)
+            let odd = match leftover::look_at(&folder) {
+                Ok(Leftover::Begun(stream)) => {
+                    let text = "was created but not registered; it is registered now";
+                    tracing::info!(tenant.id = name, "tenant {name} {text}");
+                    let register = Command::RegisterTenant { tenant: name.clone(), stream };
+                    match self.system.submit(register, system_origin()).await {
+                        Ok(_) => continue,
+                        Err(WriteError::Rejected(rejection)) => rejection.to_string(),
+                        Err(error @ WriteError::Unavailable { .. }) => return Err(error.into()),
+                    }
                 }
-                None => None,
+                Ok(Leftover::Empty) => {
+                    tracing::info!(tenant.id = name, "folder of tenant {name} holds no event and is removed");
+                    fs::remove_dir_all(&folder)
+                        .map_err(|source| HouseError::File { path: folder.display().to_string(), source })?;
+                    continue;
+                }
+                Ok(Leftover::Foreign(odd)) => odd.to_owned(),
+                Err(error) => error.to_string(),
             };
-            if let Some(stream) = begun {
-                tracing::info!(
-                    tenant.id = name,
-                    "tenant {name} was created but not registered; it is registered now"
-                );
-                let register = Command::RegisterTenant { tenant: name, stream };
-                self.system.submit(register, system_origin()).await?;
-            } else {
-                tracing::info!(tenant.id = name, "folder of tenant {name} holds no event and is removed");
-                fs::remove_dir_all(&folder)
-                    .map_err(|source| HouseError::File { path: folder.display().to_string(), source })?;
-            }
+            let reason = format!("the folder is not registered and is left alone: {odd}");
+            self.keep_closed(&name, Closed::Halted(reason));
         }
         Ok(())
     }
@@ -131,13 +137,15 @@ impl Directories {
             let name = &registered.tenant;
             match self.open_tenant(name, *stream, self.folder_of(name)).await {
                 Ok(directory) => self.admit(directory),
-                Err(error) => {
-                    tracing::error!(tenant.id = name, error = %error, "tenant {name} stays closed: {error}");
-                    let mut closed = self.closed.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    closed.insert(name.clone(), error.into());
-                }
+                Err(error) => self.keep_closed(name, error.into()),
             }
         }
+    }
+
+    fn keep_closed(&self, name: &str, why: Closed) {
+        let reason = why.reason();
+        tracing::error!(tenant.id = name, error = reason, "tenant {name} stays closed: {reason}");
+        self.closed.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), why);
     }
 }
 
