@@ -21,6 +21,8 @@ use crate::clock::{Clock, IdSource, RandomIds, SystemClock};
 use crate::config::Config;
 use crate::directories::Directories;
 use crate::directory::{Shared, make_private_folder};
+use crate::event_log::LogSource;
+use crate::event_log::sqlite::SqliteLogs;
 use crate::http::{self, House};
 use crate::index::Index;
 use crate::outbox::Outbox;
@@ -86,6 +88,8 @@ pub struct Sources {
     pub ids: Arc<dyn IdSource>,
     /// Gives random bytes for keys, salts, nonces and tokens.
     pub randomness: Arc<dyn Randomness>,
+    /// Opens the tenants' logs.
+    pub logs: Arc<dyn LogSource>,
 }
 
 impl Default for Sources {
@@ -94,6 +98,7 @@ impl Default for Sources {
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds::default()),
             randomness: Arc::new(SystemRandomness),
+            logs: Arc::new(SqliteLogs),
         }
     }
 }
@@ -116,6 +121,7 @@ pub async fn open_directories(
         clock: sources.clock,
         ids: sources.ids,
         randomness: sources.randomness,
+        logs: sources.logs,
         master,
         index: Index::default(),
         tasks,

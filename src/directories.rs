@@ -3,6 +3,7 @@
 //! The registry is a directory like the others. A tenant is made folder first, registered last: a folder that
 //! the registry does not know is finished or removed at start.
 
+mod leftover;
 mod open;
 mod unregistered;
 
@@ -22,6 +23,7 @@ use tokio::sync::{Mutex, watch};
 use crate::directory::{Directory, OpenError, Shared, WriteError, ended_error};
 use crate::feed::JETSTREAM_STREAMS;
 use crate::token::NewSecret;
+use leftover::Leftover;
 pub use open::HouseError;
 
 /// Every open tenant, and the registry.
@@ -145,10 +147,6 @@ impl Directories {
         let stream = StreamId(ids.next());
         let (client, token) = (ClientId(ids.next()), TokenId(ids.next()));
         let secret = self.shared.new_secret()?;
-        let opened = self.open_tenant(&new.tenant, stream, folder).await;
-        let directory = opened.map_err(|error| unavailable("tenant_unavailable", &error))?;
-        let began = directory.operations().begin_outbox(&JETSTREAM_STREAMS);
-        began.map_err(|error| unavailable("operations_unavailable", &error))?;
         let first = Command::CreateTenant {
             settings,
             profile: new.profile,
@@ -169,11 +167,48 @@ impl Directories {
                 },
             },
         };
-        directory.submit(first, origin.clone()).await?;
+        let directory = self.begin_tenant(&new.tenant, stream, folder, first, origin.clone()).await?;
         let register = Command::RegisterTenant { tenant: new.tenant.clone(), stream };
         self.system.submit(register, origin).await?;
         self.admit(directory.clone());
         Ok((directory, secret))
+    }
+
+    /// Makes a tenant's folder and first events. If nothing is recorded nothing is left, so that the name can be
+    /// tried again.
+    async fn begin_tenant(
+        &self,
+        tenant: &str,
+        stream: StreamId,
+        folder: PathBuf,
+        first: Command,
+        origin: Origin,
+    ) -> Result<Arc<Directory>, WriteError> {
+        let (shared, name, place) = (Arc::clone(&self.shared), tenant.to_owned(), folder.clone());
+        let begin = move || {
+            let directory = Directory::begin(&shared, &name, stream, place)
+                .map_err(|error| unavailable("tenant_unavailable", &error))?;
+            let began = directory.operations().begin_outbox(&JETSTREAM_STREAMS);
+            began.map_err(|error| unavailable("operations_unavailable", &error))?;
+            Ok(directory)
+        };
+        let outcome = match self.shared.tasks.block(begin).await {
+            Ok(directory) => {
+                let recorded = directory.submit(first, origin).await;
+                recorded.inspect_err(|_| directory.halt("the tenant could not be made")).map(|_| directory)
+            }
+            Err(error) => Err(error),
+        };
+        if outcome.is_err() {
+            self.shared.index.remove(tenant);
+            let forget = move || match leftover::look_at(&folder) {
+                Ok(Leftover::Empty) => drop(std::fs::remove_dir_all(&folder)),
+                // Finished or named at the next start.
+                Ok(Leftover::Begun(_) | Leftover::Foreign(_)) | Err(_) => {}
+            };
+            self.shared.tasks.block(forget).await;
+        }
+        outcome
     }
 
     /// Closes a tenant: no token and no path leads to it any more, and nothing is written to it. It stays readable

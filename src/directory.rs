@@ -7,8 +7,11 @@
 
 mod batches;
 pub mod catch_up;
+mod condition;
 pub mod decode;
+mod durability;
 mod follower;
+mod mend;
 mod open;
 mod readers;
 pub mod rebuild;
@@ -16,7 +19,7 @@ mod writer;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use projections::ViewError;
@@ -24,13 +27,16 @@ use projections::current::CurrentReader;
 use projections::history::{HistoryReader, HistoryWriter};
 use provisioning::command::{Command, Origin};
 use provisioning::tenancy::Tenancy;
-use provisioning::{Recorded, Rejection, Resource, Revision, StreamId};
+use provisioning::{Header, Recorded, Rejection, Resource, Revision, StreamId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::event_log::{EventLog, ReadError, StoredEvent};
 use crate::operations::Operations;
-use crate::sealing::KeyStore;
+use crate::sealing::{KeyStore, OpenedPayload};
 use crate::tasks::Tasks;
+use catch_up::CatchUpError;
+use condition::{Condition, Trouble, View};
+use decode::DecodeError;
 pub use open::{OpenError, Shared, make_private_folder};
 use readers::Readers;
 use writer::{Job, Writer};
@@ -90,10 +96,8 @@ pub struct Directory {
     history_position: watch::Sender<Revision>,
     /// The greatest number of a data key that the log names.
     greatest_key: AtomicU64,
-    /// The view stands behind the log: reads wait.
-    behind: watch::Sender<bool>,
+    condition: Condition,
     tenancy: RwLock<Arc<Tenancy>>,
-    halted: OnceLock<String>,
     /// The tenant was closed.
     ended: AtomicBool,
     rebuild: Mutex<rebuild::Progress>,
@@ -142,12 +146,15 @@ impl Directory {
             return Err(halted_error());
         }
         let (answer, outcome) = oneshot::channel();
-        let stopping = || WriteError::Unavailable {
-            code: "shutting_down",
-            detail: "the service is shutting down; try again".into(),
+        let ended = || match self.halted() {
+            Some(_) => halted_error(),
+            None => WriteError::Unavailable {
+                code: "shutting_down",
+                detail: "the service is shutting down; try again".into(),
+            },
         };
-        self.commands.send(Job { command, origin, bytes, answer }).await.map_err(|_| stopping())?;
-        outcome.await.map_err(|_| stopping())?
+        self.commands.send(Job { command, origin, bytes, answer }).await.map_err(|_| ended())?;
+        outcome.await.map_err(|_| ended())?
     }
 
     /// The committed position of `current.db`: followers may read the log up to here.
@@ -176,50 +183,77 @@ impl Directory {
     }
 
     /// Borrows a connection to `current.db` and calls `read` with it on this (blocking) thread.
-    pub fn with_current<T, E: From<ViewError>>(
+    pub fn with_current<T, E: ReadingError>(
         &self,
         read: impl FnOnce(&CurrentReader) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.current_readers.with(read)
+        let answer = self.current_readers.with(read);
+        answer.inspect_err(|error| self.notice(View::Current, error.view_error()))
     }
 
     /// Borrows a connection to `history.db` and calls `read` with it on this (blocking) thread.
-    pub fn with_history<T, E: From<ViewError>>(
+    pub fn with_history<T, E: ReadingError>(
         &self,
         read: impl FnOnce(&HistoryReader) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.history_readers.with(read)
+        let answer = self.history_readers.with(read);
+        answer.inspect_err(|error| self.notice(View::History, error.view_error()))
+    }
+
+    /// A view that is damaged is made anew; whoever met that comes again.
+    fn notice(&self, view: View, error: Option<&ViewError>) {
+        if let Some(error @ (ViewError::Broken { .. } | ViewError::Stale { .. })) = error
+            && self.condition.set_damaged(view, error.to_string())
+        {
+            tracing::error!(
+                tenant.id = self.tenant, error = %error,
+                "a view of tenant {} is damaged and made anew: {error}", self.tenant
+            );
+        }
     }
 
     /// Waits until `current.db` shows everything that the log holds; `false` if that takes too long.
     pub async fn caught_up(&self) -> bool {
-        if !*self.behind.borrow() {
-            return true;
-        }
-        let mut behind = self.behind.subscribe();
-        tokio::time::timeout(READ_WAIT_MAX, behind.wait_for(|behind| !behind))
-            .await
-            .is_ok_and(|done| done.is_ok())
+        self.waits_for(|trouble| trouble.delays_current().is_none()).await
     }
 
     /// Waits until `history.db` has reached what is committed now; `false` if that takes too long.
     pub async fn history_caught_up(&self) -> bool {
         let committed = *self.committed.borrow();
+        if !self.waits_for(|trouble| trouble.delays_history().is_none()).await {
+            return false;
+        }
         let mut position = self.history_position.subscribe();
         tokio::time::timeout(READ_WAIT_MAX, position.wait_for(|position| *position >= committed))
             .await
             .is_ok_and(|done| done.is_ok())
     }
 
+    async fn waits_for(&self, may_go_on: impl Fn(&Trouble) -> bool) -> bool {
+        let mut trouble = self.condition.subscribe();
+        let waited = trouble.wait_for(|trouble| trouble.halted.is_some() || may_go_on(trouble));
+        let waited = tokio::time::timeout(READ_WAIT_MAX, waited).await;
+        waited.is_ok_and(|trouble| trouble.is_ok_and(|trouble| may_go_on(&trouble)))
+    }
+
+    /// Why some of the tenant's answers have to wait, if so. It goes on by itself.
+    pub fn waits(&self) -> Option<String> {
+        let trouble = self.condition.now();
+        trouble.delays_current().or(trouble.delays_history()).or(trouble.unwritable.as_ref()).cloned()
+    }
+
     /// Why the tenant answers nothing any more, if so.
     pub fn halted(&self) -> Option<String> {
-        self.halted.get().cloned()
+        self.condition.now().halted
     }
 
     /// Stops the tenant: somebody met what must not be passed over. The first reason stays.
-    pub fn halt(&self, reason: String) {
-        tracing::error!(tenant.id = self.tenant, stream = %self.stream, "tenant {} is halted: {reason}", self.tenant);
-        let _first_reason_stays = self.halted.set(reason);
+    pub fn halt(&self, reason: impl Into<String>) {
+        let reason = reason.into();
+        let text = format!("tenant {} is halted: {reason}", self.tenant);
+        if self.condition.halt(reason) {
+            tracing::error!(tenant.id = self.tenant, stream = %self.stream, "{text}");
+        }
     }
 
     /// Ends the tenant: `record` is called while nothing is written here, and if it succeeds nothing ever is again.
@@ -248,14 +282,65 @@ impl Directory {
         let readable = usize::try_from(committed.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
         match limit.min(readable) {
             0 => Ok(Vec::new()),
-            limit => self.log.read(after, limit),
+            limit => self.log.read(after, limit).inspect_err(|error| {
+                if let ReadError::Corrupt { .. } = error {
+                    self.halt(error.to_string());
+                }
+            }),
         }
     }
 
+    /// A stored event's header.
+    pub fn header(&self, stored: &StoredEvent) -> Result<Header, DecodeError> {
+        self.checked(decode::header(stored))
+    }
+
+    /// A stored event's payload; `None` if it has none.
+    pub fn payload(
+        &self,
+        stored: &StoredEvent,
+        header: &Header,
+    ) -> Result<Option<OpenedPayload>, DecodeError> {
+        self.checked(decode::payload(&self.keys, stored, header))
+    }
+
+    /// An event that does not open halts the tenant.
+    fn checked<T>(&self, opened: Result<T, DecodeError>) -> Result<T, DecodeError> {
+        opened.inspect_err(|error| {
+            if let DecodeError::Broken { .. } = error {
+                self.halt(error.to_string());
+            }
+        })
+    }
+
     /// Events behind `after` with their payloads opened, up to the committed position and at most `limit`.
-    pub fn recorded(&self, after: Revision, limit: usize) -> Result<Vec<Recorded>, catch_up::CatchUpError> {
+    pub fn recorded(&self, after: Revision, limit: usize) -> Result<Vec<Recorded>, CatchUpError> {
         let stored = self.stored(after, limit)?;
-        Ok(stored.iter().map(|event| decode::recorded(&self.keys, event)).collect::<Result<_, _>>()?)
+        let opened = stored.iter().map(|event| decode::recorded(&self.keys, event));
+        Ok(self.checked(opened.collect())?)
+    }
+
+    /// The event of that revision, which history names.
+    pub fn event(&self, revision: Revision) -> Result<Recorded, CatchUpError> {
+        let found = self.recorded(Revision(revision.0.saturating_sub(1)), 1)?.pop();
+        found.filter(|event| event.header.revision == revision).ok_or_else(|| {
+            let reason = format!("it names revision {revision}, which the log does not have");
+            let error = ViewError::Broken { view: "history", reason };
+            self.notice(View::History, Some(&error));
+            error.into()
+        })
+    }
+}
+
+/// An error of whoever reads a view, which may be the view's own.
+pub trait ReadingError: From<ViewError> {
+    /// The view's own error, if it is one.
+    fn view_error(&self) -> Option<&ViewError>;
+}
+
+impl ReadingError for ViewError {
+    fn view_error(&self) -> Option<&ViewError> {
+        Some(self)
     }
 }
 

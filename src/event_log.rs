@@ -7,7 +7,11 @@
 pub mod memory;
 pub mod sqlite;
 
-use provisioning::{EventId, Revision};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use provisioning::{EventId, Revision, StreamId};
 
 use crate::merkle::Hash;
 
@@ -113,4 +117,14 @@ pub trait EventLog: Send + Sync {
 
     /// Gives up whatever an error left open and opens the log anew, so that the next read tells what is stored.
     fn reopen(&self) -> Result<(), ReadError>;
+}
+
+/// Where the logs of this house are kept.
+pub trait LogSource: Send + Sync + fmt::Debug {
+    /// Opens the log of a stream in which nothing needs to be recorded yet, making it if there is none.
+    fn begin(&self, folder: &Path, stream: StreamId) -> Result<Arc<dyn EventLog>, ReadError>;
+
+    /// Opens a log in which events were recorded. One that is missing or empty is corrupt, and nothing is made in
+    /// its place.
+    fn open(&self, folder: &Path, stream: StreamId) -> Result<Arc<dyn EventLog>, ReadError>;
 }

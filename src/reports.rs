@@ -15,8 +15,8 @@ use projections::ViewError;
 use serde_json::{Value, json};
 
 use crate::directories::{Closed, Directories};
-use crate::directory::Directory;
 use crate::directory::catch_up::CatchUpError;
+use crate::directory::{Directory, ReadingError};
 pub use outbox::status as outbox;
 pub use tenants::client;
 
@@ -53,6 +53,15 @@ pub enum ReportError {
     /// The log failed.
     #[error(transparent)]
     Log(#[from] CatchUpError),
+}
+
+impl ReadingError for ReportError {
+    fn view_error(&self) -> Option<&ViewError> {
+        match self {
+            Self::View(error) => Some(error),
+            Self::NotFound { .. } | Self::Invalid { .. } | Self::Unavailable { .. } | Self::Log(_) => None,
+        }
+    }
 }
 
 impl ReportError {

@@ -51,8 +51,7 @@ impl Layout {
         // SQLite gives its side files the mode of the main file, and syncs the folder with the first commit.
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let is_new: bool =
-            connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?;
+        let is_new = is_empty(&connection)?;
         if !is_new {
             // Before anything is set: a file that is not ours stays as it is.
             self.check(&connection)?;
@@ -84,6 +83,17 @@ impl Layout {
         Ok(connection)
     }
 
+    /// Opens an existing file if there is any table in it; one that was begun and never filled has none.
+    pub(crate) fn open_filled(&self, path: &Path) -> Result<Option<Connection>, OpenError> {
+        // Not read-only: what a crash left half done has to be rolled back first.
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        if is_empty(&connection)? {
+            return Ok(None);
+        }
+        self.check(&connection)?;
+        Ok(Some(connection))
+    }
+
     fn check(&self, connection: &Connection) -> Result<(), OpenError> {
         let application_id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
         let number: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -98,6 +108,10 @@ impl Layout {
         }
         Ok(())
     }
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
 }
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {

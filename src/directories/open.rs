@@ -56,7 +56,7 @@ impl Directories {
         };
         let opening = Arc::clone(&shared);
         let system =
-            shared.tasks.block(move || Directory::open(&opening, "system", stream, system_folder)).await?;
+            shared.tasks.block(move || Directory::begin(&opening, "system", stream, system_folder)).await?;
         let directories = Arc::new(Self {
             system,
             tenants: RwLock::new(BTreeMap::new()),

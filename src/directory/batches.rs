@@ -5,9 +5,11 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::condition::View;
 use super::open::Shared;
 use super::writer::Job;
 use super::{Directory, ended_error, halted_error};
@@ -18,27 +20,43 @@ const COMMANDS_MAX: usize = 64;
 const BYTES_MAX: usize = 1024 * 1024;
 /// How many batches a tenant may carry out before it lets go of its thread.
 const BATCHES_PER_TURN: usize = 32;
+/// How often a writer that failed tries to recover while nobody writes.
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Drains a tenant's queue until the house shuts down; what waits then is still carried out.
+/// Drains a tenant's queue until the house shuts down, when what waits is still carried out, or until the tenant is
+/// halted, when it is refused. After a failure it tries to recover by itself: reads wait for that too.
 pub(super) async fn run(directory: Arc<Directory>, mut queue: mpsc::Receiver<Job>, shared: Arc<Shared>) {
     let mut stopping = shared.tasks.stopping();
+    let mut suspect = false;
     loop {
-        let first = tokio::select! {
+        let mut jobs = Vec::new();
+        tokio::select! {
             biased;
-            first = queue.recv() => first,
+            () = directory.condition.halted() => {
+                queue.close();
+                // Whoever is just queueing learns it from the closed queue.
+                while let Ok(job) = queue.try_recv() {
+                    job.refuse(halted_error());
+                }
+                return;
+            }
+            job = queue.recv() => match job {
+                Some(job) => jobs.push(job),
+                None => return,
+            },
             _ = stopping.wait_for(|stop| *stop) => {
                 queue.close();
-                queue.try_recv().ok()
+                continue;
             }
-        };
-        let Some(first) = first else { return };
+            () = tokio::time::sleep(RECOVERY_INTERVAL), if suspect => {}
+        }
         let Ok(turn) = shared.writers.acquire().await else { return };
         let (worker, context) = (Arc::clone(&directory), Arc::clone(&shared));
-        queue = shared
+        (queue, suspect) = shared
             .tasks
             .block(move || {
-                take_turn(&worker, &context, first, &mut queue);
-                queue
+                let suspect = take_turn(&worker, &context, jobs, &mut queue);
+                (queue, suspect)
             })
             .await;
         drop(turn);
@@ -46,18 +64,26 @@ pub(super) async fn run(directory: Arc<Directory>, mut queue: mpsc::Receiver<Job
     }
 }
 
-fn take_turn(directory: &Arc<Directory>, shared: &Shared, first: Job, queue: &mut mpsc::Receiver<Job>) {
-    let mut next = Some(first);
-    for _ in 0..BATCHES_PER_TURN {
-        let Some(job) = next.take().or_else(|| queue.try_recv().ok()) else { return };
-        let mut bytes = job.bytes;
-        let mut jobs = vec![job];
+/// Carries out what waits, or, with nothing to do, only recovers. Answers whether the writer has still to recover.
+fn take_turn(
+    directory: &Arc<Directory>,
+    shared: &Shared,
+    mut jobs: Vec<Job>,
+    queue: &mut mpsc::Receiver<Job>,
+) -> bool {
+    let mut batches = 0;
+    loop {
+        let mut bytes: usize = jobs.iter().map(|job| job.bytes).sum();
         while jobs.len() < COMMANDS_MAX && bytes < BYTES_MAX {
             let Ok(job) = queue.try_recv() else { break };
             bytes += job.bytes;
             jobs.push(job);
         }
-        directory.carry_out(jobs, shared);
+        let suspect = directory.carry_out(std::mem::take(&mut jobs), shared);
+        batches += 1;
+        if batches == BATCHES_PER_TURN || queue.is_empty() {
+            return suspect;
+        }
     }
 }
 
@@ -77,15 +103,18 @@ fn refill_keys(directory: &Arc<Directory>, shared: &Arc<Shared>) {
 }
 
 impl Directory {
-    fn carry_out(&self, jobs: Vec<Job>, shared: &Shared) {
+    /// Carries out a batch; an empty one only recovers. Answers whether the writer has still to recover.
+    fn carry_out(&self, jobs: Vec<Job>, shared: &Shared) -> bool {
         let mut guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // What was queued before the tenant was halted or closed is not carried out any more.
         if self.is_ended() {
-            return jobs.into_iter().for_each(|job| job.refuse(ended_error()));
+            jobs.into_iter().for_each(|job| job.refuse(ended_error()));
+            return false;
         }
         // Without a writer it is halted.
         let Some(writer) = guard.as_mut().filter(|_| self.halted().is_none()) else {
-            return jobs.into_iter().for_each(|job| job.refuse(halted_error()));
+            jobs.into_iter().for_each(|job| job.refuse(halted_error()));
+            return false;
         };
         let finished = writer.batch(jobs, |report, tenancy| {
             // Tenancy and position move before the callers are answered: they read what they wrote.
@@ -97,6 +126,9 @@ impl Directory {
             }
             self.greatest_key.fetch_max(report.greatest_key, Ordering::AcqRel);
         });
+        let suspect = writer.suspect.clone();
+        let still = suspect.is_some();
+        self.condition.set_unwritable(suspect);
         drop(guard);
         if let Some((outcome, elapsed)) = finished.append {
             shared.metrics.append_ended(outcome, elapsed);
@@ -104,8 +136,12 @@ impl Directory {
         for event_type in finished.recorded {
             shared.metrics.event_appended(event_type.as_str());
         }
+        if let Some(reason) = finished.damaged {
+            self.condition.set_damaged(View::Current, reason);
+        }
         if let Some(reason) = finished.halt {
             self.halt(reason);
         }
+        still
     }
 }

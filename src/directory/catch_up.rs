@@ -68,7 +68,8 @@ pub fn contained(
     Ok(())
 }
 
-/// The next whole transactions behind `after`, at least one if there is any.
+/// The next whole transactions behind `after` and up to `up_to`, where one ends: at least one. A log that ends
+/// inside of a transaction is broken there, since an append stores whole ones.
 pub fn transactions(
     log: &dyn EventLog,
     keys: &KeyStore,
@@ -93,6 +94,10 @@ pub fn transactions(
                 whole = events.len();
             }
         }
+    }
+    if whole == 0 && after < up_to {
+        let reason = format!("a transaction that begins behind revision {after} has no end");
+        return Err(DecodeError::Broken { revision: last.0, reason }.into());
     }
     events.truncate(whole);
     Ok(events)

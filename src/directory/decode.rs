@@ -36,26 +36,40 @@ pub fn header(stored: &StoredEvent) -> Result<Header, DecodeError> {
     Ok(header)
 }
 
-/// Opens a stored event.
+/// Opens a stored event's payload and checks its digest; `None` if the event has none.
+pub fn payload(
+    keys: &KeyStore,
+    stored: &StoredEvent,
+    header: &Header,
+) -> Result<Option<OpenedPayload>, DecodeError> {
+    let revision = stored.revision.0;
+    let broken = |reason: String| DecodeError::Broken { revision, reason };
+    match (&stored.payload, &header.payload) {
+        (None, None) => Ok(None),
+        (Some(payload), Some(digest)) => {
+            keys.open_payload(header.key, header.id, payload, digest).map(Some).map_err(|error| match error {
+                KeyError::Unavailable(reason) => DecodeError::Unavailable { revision, reason },
+                KeyError::Corrupt(reason) => broken(reason),
+            })
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            Err(broken("header and payload disagree on whether there is a payload".into()))
+        }
+    }
+}
+
+/// Opens a stored event of the stream that the keys belong to.
 pub fn recorded(keys: &KeyStore, stored: &StoredEvent) -> Result<Recorded, DecodeError> {
     let header = header(stored)?;
-    let revision = header.revision.0;
-    let broken = |reason: String| DecodeError::Broken { revision, reason };
-    let event = match (&stored.payload, &header.payload) {
-        (None, None) => Opened::Event(Event::read(&header, None).map_err(|e| broken(e.to_string()))?),
-        (Some(payload), Some(digest)) => match keys.open_payload(header.key, header.id, payload, digest) {
-            Ok(OpenedPayload::Bytes(bytes)) => {
-                Opened::Event(Event::read(&header, Some(&bytes)).map_err(|e| broken(e.to_string()))?)
-            }
-            Ok(OpenedPayload::Erased) => Opened::Erased,
-            Err(KeyError::Unavailable(reason)) => {
-                return Err(DecodeError::Unavailable { revision, reason });
-            }
-            Err(KeyError::Corrupt(reason)) => return Err(broken(reason)),
-        },
-        (Some(_), None) | (None, Some(_)) => {
-            return Err(broken("header and payload disagree on whether there is a payload".into()));
-        }
+    let broken = |reason: String| DecodeError::Broken { revision: header.revision.0, reason };
+    if header.stream != keys.stream() {
+        return Err(broken(format!("the header says stream {}", header.stream)));
+    }
+    let bytes = match payload(keys, stored, &header)? {
+        None => None,
+        Some(OpenedPayload::Bytes(bytes)) => Some(bytes),
+        Some(OpenedPayload::Erased) => return Ok(Recorded { header, event: Opened::Erased }),
     };
-    Ok(Recorded { header, event })
+    let event = Event::read(&header, bytes.as_deref()).map_err(|error| broken(error.to_string()))?;
+    Ok(Recorded { header, event: Opened::Event(event) })
 }

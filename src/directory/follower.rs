@@ -7,6 +7,7 @@ use provisioning::Revision;
 
 use super::Directory;
 use super::catch_up::{self, CatchUpError};
+use super::condition::View;
 
 /// How long to wait after a failure that may pass.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -14,30 +15,35 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Follows the log until the house shuts down or the tenant is halted.
 pub(super) async fn run(directory: Arc<Directory>) {
     let mut committed = directory.committed();
+    let mut trouble = directory.condition.subscribe();
     let mut stopping = directory.tasks.stopping();
-    while directory.halted().is_none() {
+    loop {
         let up_to = *committed.borrow_and_update();
         let worker = Arc::clone(&directory);
-        match directory.tasks.block(move || worker.follow_history(up_to)).await {
-            Ok(()) => {
-                tokio::select! {
-                    moved = committed.changed() => if moved.is_err() { return },
-                    _ = stopping.wait_for(|stop| *stop) => return,
+        // Never left in the middle: whoever stops the house waits until the file is let go.
+        let followed = directory.tasks.block(move || worker.follow_history(up_to)).await;
+        let go_on = async {
+            match followed {
+                Ok(()) => drop(committed.changed().await),
+                Err(error) if error.is_final() => directory.halt(format!("history: {error}")),
+                Err(error) => {
+                    tracing::warn!(
+                        tenant.id = directory.tenant, projection = "history", error = %error,
+                        "history of tenant {} is behind: {error}", directory.tenant
+                    );
+                    if let CatchUpError::View(error) = &error {
+                        directory.notice(View::History, Some(error));
+                    }
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
             }
-            Err(error) if error.is_final() => {
-                directory.halt(format!("history: {error}"));
-            }
-            Err(error) => {
-                tracing::warn!(
-                    tenant.id = directory.tenant, projection = "history", error = %error,
-                    "history of tenant {} is behind: {error}", directory.tenant
-                );
-                tokio::select! {
-                    () = tokio::time::sleep(RETRY_DELAY) => {}
-                    _ = stopping.wait_for(|stop| *stop) => return,
-                }
-            }
+            // A damaged view is not written to, but replaced.
+            drop(trouble.wait_for(|trouble| trouble.damage(View::History).is_none()).await);
+        };
+        tokio::select! {
+            () = go_on => {}
+            () = directory.condition.halted() => return,
+            _ = stopping.wait_for(|stop| *stop) => return,
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use projections::ViewError;
 use projections::current::{CurrentReader, CurrentWriter};
@@ -17,12 +17,13 @@ use scim::schemas::Schemas;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::catch_up::{self, CatchUpError};
+use super::condition::Condition;
+use super::durability::tenant_key;
 use super::readers::Readers;
-use super::writer::{Writer, tenant_key};
-use super::{Directory, WriteError, batches, follower, rebuild};
+use super::writer::Writer;
+use super::{Directory, WriteError, batches, follower, mend, rebuild};
 use crate::clock::{Clock, IdSource};
-use crate::event_log::sqlite::SqliteLog;
-use crate::event_log::{EventLog, ReadError};
+use crate::event_log::{EventLog, LogSource, ReadError};
 use crate::index::Index;
 use crate::operations::{Operations, OperationsError};
 use crate::randomness::Randomness;
@@ -42,6 +43,8 @@ pub struct Shared {
     pub ids: Arc<dyn IdSource>,
     /// Gives random bytes.
     pub randomness: Arc<dyn Randomness>,
+    /// Opens logs.
+    pub logs: Arc<dyn LogSource>,
     /// Wraps every tenant's keys.
     pub master: MasterKey,
     /// Finds tenants by token and path.
@@ -91,29 +94,52 @@ impl From<ViewError> for OpenError {
 }
 
 impl Directory {
-    /// Opens (or makes) the folder of a tenant, brings `current.db` up to the log, and starts the writer and the
-    /// history follower. Blocks.
-    pub fn open(
+    /// Opens the folder of a tenant in whose log nothing needs to be recorded yet, making what is missing. Blocks.
+    pub fn begin(
         shared: &Arc<Shared>,
         tenant: &str,
         stream: StreamId,
         folder: PathBuf,
     ) -> Result<Arc<Self>, OpenError> {
         make_private_folder(&folder)?;
+        Self::over(shared, tenant, stream, folder, |logs, folder| logs.begin(folder, stream))
+    }
+
+    /// Opens the folder of a tenant, brings `current.db` up to the log, and starts the writer and the history
+    /// follower. Its log must be there. Blocks.
+    pub fn open(
+        shared: &Arc<Shared>,
+        tenant: &str,
+        stream: StreamId,
+        folder: PathBuf,
+    ) -> Result<Arc<Self>, OpenError> {
+        Self::over(shared, tenant, stream, folder, |logs, folder| logs.open(folder, stream))
+    }
+
+    fn over(
+        shared: &Arc<Shared>,
+        tenant: &str,
+        stream: StreamId,
+        folder: PathBuf,
+        open_log: impl FnOnce(&dyn LogSource, &Path) -> Result<Arc<dyn EventLog>, ReadError>,
+    ) -> Result<Arc<Self>, OpenError> {
         let current_path = folder.join("current.db");
-        let open_current = |path: &Path| CurrentWriter::open(path, stream);
-        let view = open_current(&current_path);
-        if let Ok(view) = &view {
-            // Before anything else can fail: a tenant that stays closed is still known by its tokens.
-            shared.index.put(tenant, view.tenancy());
-        }
-        let log_path = folder.join("log.db");
-        if view.as_ref().is_ok_and(has_events) && !log_path.exists() {
-            // Not to be made anew: an empty log would stand in the way of the one to be restored.
+        // A tenant that stays closed is still known by its tokens.
+        let known = |tenancy: &Tenancy| shared.index.put(tenant, tenancy);
+        // The log is complete before any other file is made: whoever finds others without it knows that it was lost.
+        let log = open_log(shared.logs.as_ref(), &folder).inspect_err(|_| {
+            if let Ok(tenancy) = CurrentReader::open(&current_path).and_then(|view| view.tenancy()) {
+                known(&tenancy);
+            }
+        });
+        if log.is_err() && !folder.join("log.db").exists() && current_path.exists() {
             return Err(CatchUpError::LogBehindView("log_behind_views: log.db is missing".to_owned()).into());
         }
-        let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(&log_path, stream)?);
-        let mut view = view.or_else(|error| begun_anew(&current_path, &error, open_current))?;
+        let log = log?;
+        let open_current = |path: &Path| CurrentWriter::open(path, stream);
+        let mut view =
+            open_current(&current_path).or_else(|error| begun_anew(&current_path, &error, open_current))?;
+        known(view.tenancy());
         let operations = Arc::new(Operations::open(&folder.join("operations.db"))?);
         let head = log.head()?.revision;
         catch_up::contained(log.as_ref(), "current.db", view.position()?)?;
@@ -142,7 +168,7 @@ impl Directory {
         catch_up::contained(log.as_ref(), "history.db", history.position()?)?;
 
         let (commands, queue) = mpsc::channel(QUEUE_COMMANDS_MAX);
-        let behind = watch::Sender::new(false);
+        let condition = Condition::default();
         let directory = Arc::new(Self {
             tenant: tenant.to_owned(),
             stream,
@@ -152,10 +178,9 @@ impl Directory {
             committed: watch::Sender::new(view.position()?.revision),
             history_position: watch::Sender::new(history.position()?.revision),
             greatest_key: AtomicU64::new(view.greatest_key()?),
-            behind: behind.clone(),
-            tenancy: RwLock::new(Arc::new(view.tenancy().clone())),
-            halted: OnceLock::new(),
+            condition: condition.clone(),
             ended: AtomicBool::new(false),
+            tenancy: RwLock::new(Arc::new(view.tenancy().clone())),
             rebuild: Mutex::new(rebuild::Progress::default()),
             upkeep: Mutex::new(()),
             current_readers: Readers::new(current_path, CurrentReader::open),
@@ -170,8 +195,8 @@ impl Directory {
                 stream,
                 schemas: Schemas::standard(),
                 tenant_key: tenant_key(log.as_ref())?,
-                suspect: false,
-                behind,
+                suspect: None,
+                condition,
             })),
             log,
             keys,
@@ -179,6 +204,7 @@ impl Directory {
         });
         shared.tasks.spawn(batches::run(Arc::clone(&directory), queue, Arc::clone(shared)));
         shared.tasks.spawn(follower::run(Arc::clone(&directory)));
+        shared.tasks.spawn(mend::run(Arc::clone(&directory)));
         Ok(directory)
     }
 
@@ -191,10 +217,6 @@ impl Directory {
     pub fn position(&self) -> Revision {
         *self.committed.borrow()
     }
-}
-
-fn has_events(view: &CurrentWriter) -> bool {
-    view.position().is_ok_and(|position| position.revision > Revision::ZERO)
 }
 
 /// Removes a view with another layout, of another stream or broken, and begins it anew.

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::Directory;
 use super::catch_up::{self, CatchUpError};
+use super::condition::View;
 use super::open::remove_view;
 use super::writer::Writer;
 
@@ -118,12 +119,40 @@ impl Directory {
     fn rebuild(&self) -> Result<(), CatchUpError> {
         let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         let total = self.position();
+        let built = self
+            .rebuild_current(total, |reached| self.rebuilt(reached.0))
+            .and_then(|()| self.rebuild_history(total, |reached| self.rebuilt(total.0 + reached.0)));
+        self.halting(built)
+    }
+
+    /// Makes one view anew.
+    pub(super) fn make_anew(&self, view: View) -> Result<(), CatchUpError> {
+        let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        match view {
+            View::Current => self.rebuild_current(self.position(), |_| ()),
+            View::History => self.rebuild_history(self.position(), |_| ()),
+        }
+    }
+
+    fn rebuild_current(&self, up_to: Revision, progress: impl FnMut(Revision)) -> Result<(), CatchUpError> {
         let path = self.beside("current.db", "rebuild");
-        self.build_current(&path, total, |reached| self.rebuilt(reached.0))?;
-        self.swap_current(&path)?;
+        self.build_current(&path, up_to, progress)?;
+        self.swap_current(&path)
+    }
+
+    fn rebuild_history(&self, up_to: Revision, progress: impl FnMut(Revision)) -> Result<(), CatchUpError> {
         let path = self.beside("history.db", "rebuild");
-        self.build_history(&path, total, |reached| self.rebuilt(total.0 + reached.0))?;
+        self.build_history(&path, up_to, progress)?;
         self.swap_history(&path)
+    }
+
+    /// What the log cannot give to a new view, it cannot give to anybody.
+    fn halting<T>(&self, built: Result<T, CatchUpError>) -> Result<T, CatchUpError> {
+        built.inspect_err(|error| {
+            if error.is_final() {
+                self.halt(error.to_string());
+            }
+        })
     }
 
     fn rebuilt(&self, events: u64) {
@@ -179,6 +208,7 @@ impl Directory {
             })
             .inspect_err(|error| self.halt(format!("current.db could not be swapped: {error}")))?;
         *writer = Some(Writer { view, ..old });
+        self.condition.set_sound(View::Current);
         Ok(())
     }
 
@@ -199,12 +229,18 @@ impl Directory {
             .inspect_err(|error| self.halt(format!("history.db could not be swapped: {error}")))?;
         self.history_position.send_replace(view.position()?.revision);
         *history = Some(view);
+        self.condition.set_sound(View::History);
         Ok(())
     }
 
     /// Builds both views aside and compares every table with the live ones. Blocks; writes go on meanwhile.
     pub fn check_views(&self) -> Result<CheckReport, CatchUpError> {
         let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        let compared = self.compare_views();
+        self.halting(compared)
+    }
+
+    fn compare_views(&self) -> Result<CheckReport, CatchUpError> {
         let (position, live) = projections::digest::tables_at(&self.folder.join("current.db"))?;
         let aside = self.beside("current.db", "check");
         self.build_current(&aside, position.revision, |_| ())?;

@@ -5,10 +5,10 @@
 //! answered when the append's outcome is known, refused and unchanged commands too: what they were told was
 //! true only if what the batch decided before them is.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use projections::ViewError;
 use projections::current::CurrentWriter;
 use provisioning::command::{Command, Origin};
 use provisioning::decide::{DecideError, Decision, Draft, Outcome, decide};
@@ -21,18 +21,18 @@ use provisioning::{
     TxnId,
 };
 use scim::schemas::Schemas;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
-use super::{WriteError, Written, catch_up, decode};
+use super::condition::Condition;
+use super::durability::BatchFailure;
+use super::{WriteError, Written};
 use crate::clock::{Clock, IdSource};
-use crate::event_log::{AppendError, EventLog, Head, NewEvent};
-use crate::sealing::{self, KeyStore, SealedPayload};
+use crate::event_log::{EventLog, NewEvent};
+use crate::sealing::{KeyStore, SealedPayload};
 use crate::telemetry::metrics::AppendOutcome;
 
 /// How far the clock may stand behind the last event before writes are refused.
 const CLOCK_BEHIND_MAX_MICROS: i64 = 5_000_000;
-/// How long a view may take to catch up before the write is answered 503.
-const VIEW_BEHIND_MAX: Duration = Duration::from_secs(5);
 
 /// A queued command.
 pub(super) struct Job {
@@ -66,6 +66,8 @@ pub(super) struct BatchReport {
     pub(super) append: Option<(AppendOutcome, Duration)>,
     /// What must stop the tenant.
     pub(super) halt: Option<String>,
+    /// Why the view has to be made anew.
+    pub(super) damaged: Option<String>,
 }
 
 /// Everything that writing needs, owned by one thread at a time.
@@ -79,10 +81,10 @@ pub(super) struct Writer {
     pub(super) schemas: Schemas,
     /// The key of the subject `tenant`, once the log names it.
     pub(super) tenant_key: Option<u64>,
-    /// An append failed: the log has to be reopened and its tail read before the next batch.
-    pub(super) suspect: bool,
-    /// Set while the view stands behind the log: the tenant's reads wait.
-    pub(super) behind: watch::Sender<bool>,
+    /// Log or view failed, and why: before the next batch the log has to be reopened and its tail read.
+    pub(super) suspect: Option<String>,
+    /// Where it is told that the view stands behind the log.
+    pub(super) condition: Condition,
 }
 
 /// What has been decided in a batch so far.
@@ -96,26 +98,6 @@ struct Batch {
     tenancy_changed: bool,
 }
 
-/// Why a whole batch came to nothing.
-#[derive(Debug)]
-struct BatchFailure {
-    answer: WriteError,
-    halt: Option<String>,
-}
-
-impl BatchFailure {
-    fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { answer: WriteError::Unavailable { code, detail: detail.into() }, halt: None }
-    }
-}
-
-impl From<ViewError> for BatchFailure {
-    fn from(error: ViewError) -> Self {
-        tracing::error!(error = %error, "current view failed in a batch: {error}");
-        Self::unavailable("view_unavailable", "the tenant's current view cannot be used; try again later")
-    }
-}
-
 impl Writer {
     /// Carries out a batch, lets `settle` make its outcome visible, and answers every caller.
     pub(super) fn batch(
@@ -126,10 +108,18 @@ impl Writer {
         let mut report = BatchReport::default();
         let (callers, work): (Vec<_>, Vec<_>) =
             jobs.into_iter().map(|job| (job.answer, (job.command, job.origin))).unzip();
-        let outcome = self.carry_out(&work, &mut report);
+        // A defect that one command brings to light must not end the tenant: what the batch did is looked up.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(&work, &mut report)));
+        let outcome = outcome.unwrap_or_else(|_| {
+            tracing::error!(stream = %self.stream, "the writer of a tenant panicked; its last batch is looked up");
+            self.suspect = Some("the writer panicked".into());
+            let detail = "the write failed by a defect of the service; read the resource before trying again";
+            Err(BatchFailure::unavailable("writer_panicked", detail))
+        });
         let answers = outcome.unwrap_or_else(|failure| {
             self.view.roll_back();
             report.halt = failure.halt;
+            report.damaged = failure.damaged;
             callers.iter().map(|_| Err(failure.answer.clone())).collect()
         });
         settle(&report, self.view.tenancy());
@@ -287,16 +277,9 @@ impl Writer {
         id: EventId,
         batch: &mut Batch,
     ) -> Result<(Option<u64>, Option<SealedPayload>), BatchFailure> {
-        let sealing_failed = |error: sealing::KeyError| {
-            tracing::error!(error = %error, "payload could not be sealed: {error}");
-            BatchFailure::unavailable(
-                "keys_unavailable",
-                "the tenant's key store cannot be used; try again later",
-            )
-        };
         let Some(bytes) = draft.event.payload() else { return Ok((None, None)) };
         if draft.event.event_type().protection() == Protection::Plain {
-            return Ok((None, Some(self.keys.plain(&bytes).map_err(sealing_failed)?)));
+            return Ok((None, Some(self.keys.plain(&bytes)?)));
         }
         let known = match draft.subject {
             Subject::User(resource) | Subject::Group(resource)
@@ -314,134 +297,13 @@ impl Writer {
         let key = if let Some(key) = known {
             key
         } else {
-            let key = self.keys.draw(batch.greatest_key).map_err(sealing_failed)?;
+            let key = self.keys.draw(batch.greatest_key)?;
             batch.greatest_key = key;
             if !matches!(draft.subject, Subject::User(_) | Subject::Group(_)) {
                 batch.tenant_key = Some(key);
             }
             key
         };
-        Ok((Some(key), Some(self.keys.seal(key, id, &bytes).map_err(sealing_failed)?)))
-    }
-
-    /// Makes the batch durable. An outcome that is unknown is resolved by reading what the log really holds.
-    fn append(
-        &mut self,
-        expected: Revision,
-        events: &[NewEvent],
-        report: &mut BatchReport,
-    ) -> Result<Head, BatchFailure> {
-        let began = Instant::now();
-        let outcome = self.log.append(expected, events);
-        report.append = Some((AppendOutcome::of(&outcome), began.elapsed()));
-        let error = match outcome {
-            Ok(head) => return Ok(head),
-            Err(error) => error,
-        };
-        tracing::error!(error = %error, revision = expected.0, "append failed: {error}");
-        self.suspect = true;
-        match error {
-            AppendError::OutcomeUnknown(_) => match self.stored(expected, events) {
-                Ok(Some(head)) => {
-                    self.suspect = false;
-                    Ok(head)
-                }
-                Ok(None) => Err(BatchFailure::unavailable(
-                    "append_failed",
-                    "the write could not be stored; try again",
-                )),
-                Err(_) => Err(BatchFailure::unavailable(
-                    "append_outcome_unknown",
-                    "it is not known whether the write was stored; read the resource before trying again",
-                )),
-            },
-            AppendError::Unavailable(_) | AppendError::Conflict { .. } => {
-                Err(BatchFailure::unavailable("append_failed", "the write could not be stored; try again"))
-            }
-            AppendError::Corrupt { revision, reason } => Err(BatchFailure {
-                answer: WriteError::Unavailable {
-                    code: "tenant_halted",
-                    detail: "the tenant's log is damaged; the operator has to look".into(),
-                },
-                halt: Some(format!("log corrupt at revision {revision}: {reason}")),
-            }),
-        }
-    }
-
-    /// Whether the log holds exactly these events behind `expected`.
-    fn stored(
-        &self,
-        expected: Revision,
-        events: &[NewEvent],
-    ) -> Result<Option<Head>, crate::event_log::ReadError> {
-        self.log.reopen()?;
-        let head = self.log.head()?;
-        let tail = self.log.read(expected, 1)?;
-        let same = tail.first().is_some_and(|first| first.header == events[0].header);
-        Ok((same && head.revision.0 == expected.0 + events.len() as u64).then_some(head))
-    }
-
-    /// Commits the view. If that fails the events are stored all the same: the view catches up from the log, and
-    /// only then are the callers answered.
-    fn commit(&mut self, head: Head) -> Result<(), BatchFailure> {
-        let committed = self.view.set_root(head.root).and_then(|()| self.view.commit());
-        let Err(error) = committed else { return Ok(()) };
-        tracing::error!(error = %error, revision = head.revision.0, "view did not commit a stored batch: {error}");
-        self.view.roll_back();
-        self.behind.send_replace(true);
-        let began = Instant::now();
-        loop {
-            match catch_up::current(&mut self.view, self.log.as_ref(), &self.keys, head.revision, |_| ()) {
-                Ok(_) => {
-                    self.behind.send_replace(false);
-                    return Ok(());
-                }
-                Err(error) if began.elapsed() < VIEW_BEHIND_MAX => {
-                    tracing::warn!(error = %error, "view is behind the log: {error}");
-                    std::thread::park_timeout(Duration::from_millis(100));
-                }
-                Err(error) => {
-                    self.suspect = true;
-                    tracing::error!(error = %error, "view stays behind the log: {error}");
-                    return Err(BatchFailure::unavailable(
-                        "append_stored_view_behind",
-                        "the write is stored, but cannot be shown yet; read the resource before trying again",
-                    ));
-                }
-            }
-        }
-    }
-
-    /// After a failure: reopens the log, reads its tail and brings the view up to it.
-    fn recover(&mut self, report: &mut BatchReport) -> Result<(), BatchFailure> {
-        if !self.suspect {
-            return Ok(());
-        }
-        self.view.roll_back();
-        let unavailable = |detail: String| {
-            tracing::warn!(error = %detail, "the tenant cannot recover yet: {detail}");
-            BatchFailure::unavailable(
-                "log_unavailable",
-                "the tenant's log cannot be written now; try again later",
-            )
-        };
-        self.log.reopen().map_err(|error| unavailable(error.to_string()))?;
-        let head = self.log.head().map_err(|error| unavailable(error.to_string()))?;
-        let reached = catch_up::current(&mut self.view, self.log.as_ref(), &self.keys, head.revision, |_| ())
-            .map_err(|error| unavailable(error.to_string()))?;
-        self.tenant_key = tenant_key(self.log.as_ref()).map_err(|error| unavailable(error.to_string()))?;
-        self.suspect = false;
-        self.behind.send_replace(false);
-        report.tenancy_changed = true;
-        report.committed = Some(reached);
-        Ok(())
-    }
-}
-
-/// The key of the subject `tenant`: every stream begins with an event that is sealed by it.
-pub(super) fn tenant_key(log: &dyn EventLog) -> Result<Option<u64>, catch_up::CatchUpError> {
-    match log.read(Revision::ZERO, 1)?.first() {
-        Some(first) => Ok(decode::header(first)?.key),
-        None => Ok(None),
+        Ok((Some(key), Some(self.keys.seal(key, id, &bytes)?)))
     }
 }

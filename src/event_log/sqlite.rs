@@ -7,18 +7,21 @@ mod rows;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use provisioning::{Revision, StreamId};
 use rusqlite::{Connection, OptionalExtension};
 
 use self::writer::Writer;
-use super::{AppendError, EventLog, Head, NewEvent, ReadError, StoredEvent};
+use super::{AppendError, EventLog, Head, LogSource, NewEvent, ReadError, StoredEvent};
 use crate::merkle::Hash;
 use crate::sqlite_file::{Layout, OpenError};
 
 #[cfg(test)]
 mod tests;
+
+/// The name of a log's file.
+pub const FILE: &str = "log.db";
 
 const LAYOUT: Layout = Layout {
     what: "an event log",
@@ -207,13 +210,40 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The stream that a log file belongs to; `None` if there is no such file.
+/// The stream that a log file belongs to; `None` if there is no such file, or one that holds nothing because
+/// whoever made it was killed before the tables were there.
 pub fn stream_of(path: &Path) -> Result<Option<StreamId>, ReadError> {
     if !path.exists() {
         return Ok(None);
     }
-    let connection = LAYOUT.open_read_only(path).map_err(|error| open_failed(path, error))?;
-    owner(&connection).map(Some)
+    match LAYOUT.open_filled(path).map_err(|error| open_failed(path, error))? {
+        Some(connection) => owner(&connection).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Logs in files named [`FILE`], each in its tenant's folder.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SqliteLogs;
+
+impl LogSource for SqliteLogs {
+    fn begin(&self, folder: &Path, stream: StreamId) -> Result<Arc<dyn EventLog>, ReadError> {
+        Ok(Arc::new(SqliteLog::open(&folder.join(FILE), stream)?))
+    }
+
+    fn open(&self, folder: &Path, stream: StreamId) -> Result<Arc<dyn EventLog>, ReadError> {
+        let path = folder.join(FILE);
+        let lost =
+            |what| ReadError::Corrupt { revision: Revision(1), reason: format!("{} {what}", path.display()) };
+        if stream_of(&path)?.is_none() {
+            return Err(lost("is missing or empty, but events were recorded in it"));
+        }
+        let log = SqliteLog::open(&path, stream)?;
+        if log.head()?.revision == Revision::ZERO {
+            return Err(lost("holds no event any more"));
+        }
+        Ok(Arc::new(log))
+    }
 }
 
 /// Refuses a log that belongs to another stream.

@@ -27,9 +27,15 @@ pub async fn ready(house: web::Data<House>) -> HttpResponse {
             halted.insert(directory.tenant().to_owned(), reason);
         }
     }
+    let waiting: BTreeMap<String, String> = directories
+        .tenants()
+        .iter()
+        .filter_map(|directory| Some((directory.tenant().to_owned(), directory.waits()?)))
+        .collect();
     let body = json!({
         "ready": ready,
         "halted_tenants": halted,
+        "waiting_tenants": waiting,
         "nats_connected": house.outbox.as_ref().map(OutboxHandle::is_connected),
     });
     let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };

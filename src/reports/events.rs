@@ -4,10 +4,11 @@ use provisioning::{EventType, Header, Revision, Subject};
 use serde_json::{Value, json};
 
 use super::{EventLimits, Parameters, ReportError};
+use crate::directory::Directory;
 use crate::directory::catch_up::CatchUpError;
-use crate::directory::{Directory, decode};
+use crate::directory::decode::DecodeError;
 use crate::event_log::StoredEvent;
-use crate::sealing::{KeyError, OpenedPayload};
+use crate::sealing::OpenedPayload;
 
 /// How many events one read of the log brings.
 const EVENTS_PER_READ: usize = 1_000;
@@ -31,7 +32,7 @@ pub(super) fn list(
         }
         for event in &stored {
             after = event.revision;
-            let header = decode::header(event).map_err(CatchUpError::from)?;
+            let header = directory.header(event).map_err(CatchUpError::from)?;
             if subject.is_some_and(|wanted| wanted != header.subject)
                 || event_type.is_some_and(|wanted| wanted != header.event_type)
             {
@@ -49,22 +50,14 @@ pub(super) fn list(
 /// The header's object with `data`: the opened payload, null, or `{"erased":true}`.
 fn item(directory: &Directory, stored: &StoredEvent, header: &Header) -> Result<Value, ReportError> {
     let revision = stored.revision.0;
-    let broken = |reason: String| CatchUpError::Event(decode::DecodeError::Broken { revision, reason });
-    let mut item: Value =
-        serde_json::from_slice(&stored.header).map_err(|error| broken(error.to_string()))?;
-    item["data"] = match (&stored.payload, &header.payload) {
-        (Some(payload), Some(digest)) => {
-            match directory.keys().open_payload(header.key, header.id, payload, digest) {
-                Ok(OpenedPayload::Bytes(bytes)) => {
-                    serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?
-                }
-                Ok(OpenedPayload::Erased) => json!({"erased": true}),
-                Err(KeyError::Corrupt(reason) | KeyError::Unavailable(reason)) => {
-                    return Err(broken(reason).into());
-                }
-            }
-        }
-        _ => Value::Null,
+    let broken = |error: serde_json::Error| {
+        CatchUpError::Event(DecodeError::Broken { revision, reason: error.to_string() })
+    };
+    let mut item: Value = serde_json::from_slice(&stored.header).map_err(broken)?;
+    item["data"] = match directory.payload(stored, header).map_err(CatchUpError::from)? {
+        Some(OpenedPayload::Bytes(bytes)) => serde_json::from_slice(&bytes).map_err(broken)?,
+        Some(OpenedPayload::Erased) => json!({"erased": true}),
+        None => Value::Null,
     };
     Ok(item)
 }

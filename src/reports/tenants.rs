@@ -32,17 +32,19 @@ pub(super) fn list(directories: &Directories) -> Value {
 }
 
 fn summary(directory: &Directory) -> Value {
-    let reason = directory.halted();
+    let halted = directory.halted();
+    let waits = directory.waits().filter(|_| halted.is_none());
+    let state = match (&halted, &waits) {
+        (Some(_), _) => "halted",
+        (None, Some(_)) => "waiting",
+        (None, None) => "open",
+    };
     json!({
         "tenant": directory.tenant(),
         "stream": directory.stream(),
         "base_path": directory.tenancy().settings.base_path,
-        "state": match &reason {
-            Some(_) => "halted",
-            None if directory.is_ended() => "closed",
-            None => "open",
-        },
-        "reason": reason,
+        "state": if directory.is_ended() { "closed" } else { state },
+        "reason": halted.or(waits),
         "revision": directory.position(),
     })
 }

@@ -18,8 +18,7 @@ use serde_json::{Value, json};
 
 use super::{Parameters, ReportError};
 use crate::directories::Directories;
-use crate::directory::catch_up::CatchUpError;
-use crate::directory::{Directory, decode};
+use crate::directory::Directory;
 
 pub(super) fn of(
     directories: &Directories,
@@ -107,11 +106,7 @@ impl Timeline<'_> {
     }
 
     fn event(&self, revision: Revision) -> Result<Recorded, ReportError> {
-        let stored = self.directory.log().read(Revision(revision.0 - 1), 1).map_err(CatchUpError::from)?;
-        let missing =
-            || CatchUpError::LogBehindView(format!("history names revision {revision}, the log has none"));
-        let stored = stored.first().ok_or_else(missing)?;
-        Ok(decode::recorded(self.directory.keys(), stored).map_err(CatchUpError::from)?)
+        Ok(self.directory.event(revision)?)
     }
 
     fn entry(&self, recorded: &Recorded) -> Result<Value, ReportError> {

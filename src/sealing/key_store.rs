@@ -128,6 +128,11 @@ impl KeyStore {
         })
     }
 
+    /// The stream that the keys belong to.
+    pub fn stream(&self) -> StreamId {
+        self.stream
+    }
+
     /// The lowest pooled number above `above` (the greatest that the log names, or that this batch has drawn).
     /// Refills the pool first if it is empty.
     pub fn draw(&self, above: u64) -> Result<u64, KeyError> {

@@ -24,7 +24,8 @@ const DIGITS: usize = 2 * SECRET_BYTES;
 pub struct MasterKey(Secret);
 
 impl MasterKey {
-    /// Reads the key file (64 hex digits and a newline), or makes it with mode 0600 if it is missing.
+    /// Reads the key file (64 hex digits and a newline), or makes it with mode 0600 if it is missing. Only whoever
+    /// holds the lock of the data folder may call this: two at once would make two keys.
     pub fn load_or_create(path: &Path, randomness: &dyn Randomness) -> Result<Self, KeyError> {
         if path.try_exists().map_err(|error| unusable(path, &error))? {
             Self::load(path)
@@ -63,31 +64,18 @@ impl MasterKey {
 
 fn create(path: &Path, randomness: &dyn Randomness) -> Result<MasterKey, KeyError> {
     let new = path.with_added_extension("new");
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).map_err(|error| {
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => KeyError::Unavailable(format!(
-                "{} is there: another process is making the master key, or was killed while it did; if none \
-                 runs, remove that file",
-                new.display()
-            )),
-            _ => unusable(&new, &error),
-        }
-    })?;
-    let made = fill(file, &new, path, randomness);
-    if made.is_err() {
-        // The first error is the one to tell: if this fails too, the next start names the file that is left.
-        let _ = fs::remove_file(&new);
+    // Whoever makes a key holds the lock of the data folder: what lies here was left by a process that was killed.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(&new, &error)),
+        Ok(()) | Err(_) => {}
     }
-    made
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new);
+    let file = file.map_err(|error| unusable(&new, &error))?;
+    fill(file, &new, path, randomness)
 }
 
 /// Writes a key into the new file and gives it its name.
 fn fill(mut file: File, new: &Path, path: &Path, randomness: &dyn Randomness) -> Result<MasterKey, KeyError> {
-    // The new file serves as a lock: whoever made it looks again, so that no key is ever replaced.
-    if path.try_exists().map_err(|error| unusable(path, &error))? {
-        fs::remove_file(new).map_err(|error| unusable(new, &error))?;
-        return MasterKey::load(path);
-    }
     let secret = Secret::random(randomness)?;
     let mut text = Zeroizing::new([b'\n'; DIGITS + 1]);
     hex::encode_to_slice(secret.expose(), &mut text[..DIGITS])

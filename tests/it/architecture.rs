@@ -53,6 +53,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "config",
             "directories",
             "directory",
+            "event_log",
             "http",
             "index",
             "outbox",

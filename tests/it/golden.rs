@@ -80,6 +80,7 @@ impl Story {
             clock: Arc::clone(&clock) as _,
             ids: Arc::new(SeededIds::new(1)),
             randomness: Arc::new(SeededRandomness::new(1)),
+            ..Sources::default()
         };
         let service = TestService::start_with(|_| (), sources).await;
         let authorization = format!("Bearer {}", service.operator_token());
