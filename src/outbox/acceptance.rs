@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use projections::ViewError;
+use projections::history::HistoryReader;
 use provisioning::command::{Command, Origin};
 use provisioning::recorded::{Actor, Via};
 use provisioning::{Revision, StreamId, Timestamp};
@@ -18,7 +20,8 @@ use tokio::time::Instant;
 
 use super::lanes::Lane;
 use crate::directories::Directories;
-use crate::directory::{Directory, WriteError};
+use crate::directory::Directory;
+use crate::tasks::Tasks;
 
 /// The least time between two events of one tenant.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -79,7 +82,7 @@ enum Step {
     /// The tenant's pause is over.
     Due(StreamId),
     /// So many of the oldest messages were recorded, or not.
-    Done(StreamId, usize, Result<(), WriteError>),
+    Done(StreamId, usize, Result<(), String>),
 }
 
 /// The recorder.
@@ -152,13 +155,13 @@ impl Recorder {
         PAUSE
     }
 
-    fn not_recorded(&mut self, stream: StreamId, error: &WriteError) -> Duration {
+    fn not_recorded(&mut self, stream: StreamId, error: &str) -> Duration {
         if let Some(waiting) = self.waiting.get_mut(&stream) {
             waiting.submitted = false;
             if !std::mem::replace(&mut waiting.failed, true) {
                 let tenant: &str = &waiting.tenant;
                 tracing::warn!(
-                    tenant.id = tenant, stream = %stream, error = %error,
+                    tenant.id = tenant, stream = %stream, error,
                     "that NATS accepted deprovisioning messages of tenant {tenant} cannot be recorded now: {error}"
                 );
             }
@@ -180,11 +183,16 @@ impl Recorder {
             Some(directory) if !waiting.messages.is_empty() => {
                 let messages: Vec<_> =
                     waiting.messages.iter().take(MESSAGES_PER_EVENT_MAX).copied().collect();
+                let (again, tasks) = (waiting.failed, Arc::clone(&self.directories.shared().tasks));
                 waiting.submitted = true;
                 self.steps.push(Box::pin(async move {
                     let count = messages.len();
-                    let outcome = directory.submit(Command::RecordPublished(messages), system()).await;
-                    Step::Done(stream, count, outcome.map(|_| ()))
+                    let outcome = if again {
+                        record_again(&directory, messages, &tasks).await
+                    } else {
+                        record(&directory, messages).await
+                    };
+                    Step::Done(stream, count, outcome)
                 }));
             }
             _ => {
@@ -213,6 +221,29 @@ impl Recorder {
             }
         }
     }
+}
+
+type Messages = Vec<(Revision, u64, Timestamp)>;
+
+async fn record(directory: &Directory, messages: Messages) -> Result<(), String> {
+    let written = directory.submit(Command::RecordPublished(messages), system()).await;
+    written.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// A write that failed may have been stored all the same; history knows.
+async fn record_again(
+    directory: &Arc<Directory>,
+    mut messages: Messages,
+    tasks: &Tasks,
+) -> Result<(), String> {
+    if !directory.history_caught_up().await {
+        return Err("history is behind".to_owned());
+    }
+    let reader = Arc::clone(directory);
+    let last = tasks.block(move || reader.with_history(HistoryReader::last_accepted)).await;
+    let last = last.map_err(|error: ViewError| error.to_string())?;
+    messages.retain(|(revision, ..)| Some(*revision) > last);
+    if messages.is_empty() { Ok(()) } else { record(directory, messages).await }
 }
 
 fn system() -> Origin {

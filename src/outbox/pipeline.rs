@@ -34,12 +34,16 @@ pub(super) enum Outcome {
     Stored(u64),
     /// Not stored, or not surely, or not where it should be.
     Failed(Refusal),
+    /// Sent behind one that failed. Whatever became of it, only the broker can tell.
+    Void,
 }
 
 /// What is in flight.
 pub(super) struct Pipeline {
     broker: Broker,
     answers: FuturesOrdered<BoxFuture<'static, Answer>>,
+    /// A message has failed since the beginning.
+    broken: bool,
     /// The last sequence that the broker has told of.
     confirmed: u64,
     /// The last sequence when everything in flight is stored.
@@ -50,11 +54,19 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     pub(super) fn new(broker: Broker) -> Self {
-        Self { broker, answers: FuturesOrdered::new(), confirmed: 0, predicted: 0, last_id: String::new() }
+        Self {
+            broker,
+            answers: FuturesOrdered::new(),
+            broken: false,
+            confirmed: 0,
+            predicted: 0,
+            last_id: String::new(),
+        }
     }
 
     /// Begins behind the last sequence of the JetStream stream. Nothing is in flight.
     pub(super) fn begin(&mut self, last_sequence: u64) {
+        self.broken = false;
         self.confirmed = last_sequence;
         self.predicted = last_sequence;
     }
@@ -102,9 +114,14 @@ impl Pipeline {
 
     /// The next answer, in the order of sending; `None` when nothing is in flight.
     pub(super) async fn next(&mut self) -> Option<Answer> {
-        let answer = self.answers.next().await?;
-        if let Outcome::Stored(sequence) = answer.outcome {
-            self.confirmed = sequence;
+        let mut answer = self.answers.next().await?;
+        if self.broken {
+            answer.outcome = Outcome::Void;
+        }
+        match answer.outcome {
+            Outcome::Stored(sequence) => self.confirmed = sequence,
+            Outcome::Failed(_) => self.broken = true,
+            Outcome::Passed | Outcome::Void => {}
         }
         Some(answer)
     }

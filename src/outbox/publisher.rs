@@ -119,9 +119,8 @@ impl Publisher {
         }
         let until = Instant::now() + FAREWELL;
         while let Ok(Some(answer)) = tokio::time::timeout_at(until, self.pipeline.next()).await {
-            if self.settle(answer).is_err() {
-                break;
-            }
+            // What failed is compared with the broker at the next start.
+            drop(self.settle(answer));
         }
         self.positions.keep(&self.shared.tasks).await;
     }
@@ -278,7 +277,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Takes in an answer. All before it were as they should be.
+    /// Takes in an answer.
     fn settle(&mut self, answer: Answer) -> Result<(), Interruption> {
         let Answer { stream, revision, outcome } = answer;
         let sequence = match outcome {
@@ -288,6 +287,10 @@ impl Publisher {
                 Some(sequence)
             }
             Outcome::Failed(refusal) => return Err(self.not_stored(stream, revision, refusal)),
+            Outcome::Void => {
+                self.lanes.unresolve(stream);
+                return Ok(());
+            }
         };
         let Some(lane) = self.lanes.get(stream) else { return Ok(()) };
         let before = lane.position.unwrap_or_default();
@@ -309,8 +312,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Awaits all answers, or a new connection: then none comes any more. What they say does not count: the
-    /// tenants ask the broker.
+    /// Awaits all answers, or a new connection: then none comes any more. Tenants with a message that is not
+    /// surely stored ask the broker.
     async fn drain(&mut self, connection: &mut watch::Receiver<Connection>) {
         if let Some((stream, _)) = self.turn.take() {
             self.lanes.unresolve(stream);
@@ -319,7 +322,8 @@ impl Publisher {
         loop {
             tokio::select! {
                 answer = self.pipeline.next() => match answer {
-                    Some(answer) => self.lanes.unresolve(answer.stream),
+                    // One failure is as good as several: publishing begins again anyway.
+                    Some(answer) => drop(self.settle(answer)),
                     None => break,
                 },
                 _ = connection.wait_for(|connection| connection.times != times) => {
