@@ -108,12 +108,16 @@ impl Directory {
         let mut guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // What was queued before the tenant was halted or closed is not carried out any more.
         if self.is_ended() {
-            jobs.into_iter().for_each(|job| job.refuse(ended_error()));
+            for job in jobs {
+                job.refuse(ended_error());
+            }
             return false;
         }
         // Without a writer it is halted.
         let Some(writer) = guard.as_mut().filter(|_| self.halted().is_none()) else {
-            jobs.into_iter().for_each(|job| job.refuse(halted_error()));
+            for job in jobs {
+                job.refuse(halted_error());
+            }
             return false;
         };
         let finished = writer.batch(jobs, |report, tenancy| {

@@ -48,13 +48,6 @@ impl Engine {
         self.directories.create(new, origin(Via::Admin)).await.map(|(directory, _)| directory)
     }
 
-    /// An open tenant.
-    #[track_caller]
-    pub(crate) fn tenant(&self, name: &str) -> Arc<Directory> {
-        let why = || format!("{name} is not open: {:?}", self.directories.closed());
-        self.directories.tenant(name).unwrap_or_else(|| panic!("{}", why()))
-    }
-
     /// Stops in order, so that every file is closed.
     pub(crate) async fn close(self) {
         self.tasks.shut_down(PATIENCE).await;
@@ -97,6 +90,7 @@ pub(crate) fn document(resource_type: ResourceType, mut body: Value) -> scim::re
 
 /// A PATCH.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "callers write the operations in place")]
 pub(crate) fn patch(resource_type: ResourceType, operations: Value) -> Change {
     let body =
         json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});

@@ -16,7 +16,7 @@ const FIXED_SEED: u64 = 20_260_101;
 const SHOWN_MAX: usize = 10;
 
 /// What a class of faults does in this run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
     class: &'static str,
     pub(crate) rounds: u64,
@@ -57,12 +57,6 @@ impl Plan {
     }
 }
 
-impl Default for Plan {
-    fn default() -> Self {
-        Self { class: "", rounds: 0, seed: 0, soaks: false }
-    }
-}
-
 #[expect(clippy::disallowed_methods, reason = "the one place where the fault runs read their environment")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -77,7 +71,7 @@ fn fresh_seed() -> u64 {
 
 /// A moment from one to the other.
 pub(crate) fn between(dice: &mut Dice, least: Duration, most: Duration) -> Duration {
-    let range = usize::try_from((most - least).as_micros()).expect("a short time");
+    let range = usize::try_from(most.saturating_sub(least).as_micros()).expect("a short time");
     least + Duration::from_micros(dice.below(range + 1) as u64)
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -111,26 +111,6 @@ impl Running {
         self.end();
     }
 
-    /// SIGTERM, as an operator stops a service.
-    pub(crate) fn stop(mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there");
-        assert!(told.success(), "the service can be told to stop");
-        self.wait()
-    }
-
-    /// Waits until the process ends by itself.
-    pub(crate) fn wait(&mut self) -> ExitStatus {
-        let began = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
-                return status;
-            }
-            assert!(began.elapsed() < PATIENCE, "the service does not end");
-            thread::park_timeout(ASKED_EVERY);
-        }
-    }
-
     fn end(&mut self) {
         // Either fails only if the process has ended already.
         let _ended = self.child.kill();
@@ -149,8 +129,6 @@ impl Drop for Running {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: Value,
-    /// Our stable code, if it is an error.
-    pub(crate) code: Option<String>,
 }
 
 /// A client with a kept connection, to whom a dead service is nothing special. Blocks.
@@ -195,12 +173,9 @@ impl Client {
             None => self.agent.run(request.body(()).expect("a request")),
         };
         let mut answer = answer.ok()?;
-        let header = answer.headers().get("muster-error-code");
-        let code = header.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let text = answer.body_mut().with_config().limit(1 << 30).read_to_string().ok()?;
         let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let code = code.or_else(|| body["error"]["code"].as_str().map(str::to_owned));
-        Some(Reply { status: answer.status().as_u16(), body, code })
+        Some(Reply { status: answer.status().as_u16(), body })
     }
 
     /// The body of a 200.
@@ -219,19 +194,5 @@ impl Client {
         assert_eq!(reply.status, 201, "{}", reply.body);
         let text = |key: &str| reply.body[key].as_str().expect("the answer is complete").to_owned();
         Client::new(&text("base_url"), &text("token"))
-    }
-}
-
-/// A copy of a folder with everything in it.
-pub(crate) fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder can be made");
-    for entry in fs::read_dir(from).expect("a folder can be read") {
-        let entry = entry.expect("a folder can be read");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("an entry has a type").is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), &target).expect("a file can be copied");
-        }
     }
 }

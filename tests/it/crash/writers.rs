@@ -221,6 +221,7 @@ fn user(user_name: &str, title: Option<&str>) -> Value {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write the operations in place")]
 fn patch(operations: Value) -> Value {
     json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations})
 }
