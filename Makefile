@@ -1,6 +1,6 @@
 # Each line is a command that you could type. What is needed: a Rust toolchain and Python 3.
 
-.PHONY: demo test lint tools clean
+.PHONY: demo test soak lint tools clean
 
 # Starts NATS and Muster, lets Okta and Entra provision, and keeps serving until Ctrl-C.
 demo: tools
@@ -11,6 +11,14 @@ demo: tools
 test: lint tools
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --tests; fi
 	cargo test --workspace --doc
+
+# The fault runs with their full counts, in an optimised build; needs nextest. One line for each class, again at the
+# end. `make soak SOAK_ROUNDS=20` does less, `SOAK_SEED=…` repeats what a line tells, `SOAK_ONLY=crash` names tests.
+soak: tools
+	@rm -f target/soak.txt
+	SOAK_ROUNDS=$(or $(SOAK_ROUNDS),full) SOAK_REPORT=$(CURDIR)/target/soak.txt \
+		cargo nextest run --profile soak --cargo-profile soak --test it $(if $(SOAK_ONLY),-E 'test($(SOAK_ONLY))'); \
+		ended=$$?; cat target/soak.txt 2>/dev/null; exit $$ended
 
 # Form, lints and documentation, with warnings as errors. The documentation is for those who change the code: it
 # shows private items, so links to them are welcome.
