@@ -4,6 +4,7 @@
 //! it found as much as there must be, so that none passes because it looked at nothing.
 
 mod catalogue;
+mod clauses;
 mod pages;
 mod source;
 

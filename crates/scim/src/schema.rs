@@ -180,3 +180,28 @@ impl ResourceSchema {
         self.extensions.iter().find(|schema| schema.id.eq_ignore_ascii_case(urn))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_schema_leaves_out_has_the_defaults_of_the_rfc() {
+        let attribute: Attribute = serde_json::from_str(r#"{"name": "role"}"#).unwrap();
+        let expected = Attribute {
+            name: "role".to_owned(),
+            value_type: AttributeType::String,
+            sub_attributes: Vec::new(),
+            multi_valued: false,
+            description: String::new(),
+            required: false,
+            canonical_values: Vec::new(),
+            case_exact: false,
+            mutability: Mutability::ReadWrite,
+            returned: ReturnedRule::Default,
+            uniqueness: UniquenessRule::None,
+            reference_types: Vec::new(),
+        };
+        assert_eq!(attribute, expected);
+    }
+}
