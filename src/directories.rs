@@ -3,6 +3,7 @@
 //! The registry is a directory like the others. A tenant is made folder first, registered last: a folder that
 //! the registry does not know is finished or removed at start.
 
+mod closing;
 mod leftover;
 mod open;
 mod unregistered;
@@ -17,10 +18,9 @@ use provisioning::tenancy::{ClientKind, ProfileStamp, Role, Settings};
 use provisioning::{ClientId, Rejection, StreamId, TokenId};
 use scim::Object;
 use serde_json::Value;
-use tokio::runtime::Handle;
 use tokio::sync::{Mutex, watch};
 
-use crate::directory::{Directory, OpenError, Shared, WriteError, ended_error};
+use crate::directory::{Directory, OpenError, Shared, WriteError};
 use crate::feed::JETSTREAM_STREAMS;
 use crate::token::NewSecret;
 use leftover::Leftover;
@@ -141,7 +141,7 @@ impl Directories {
         let _alone = self.creation.lock().await;
         let folder = self.folder_of(&new.tenant);
         if folder.exists() {
-            return Err(tenant_exists(&new.tenant).into());
+            self.make_room(&new.tenant, &folder, origin.clone()).await?;
         }
         let ids = &self.shared.ids;
         let stream = StreamId(ids.next());
@@ -169,7 +169,11 @@ impl Directories {
         };
         let directory = self.begin_tenant(&new.tenant, stream, folder, first, origin.clone()).await?;
         let register = Command::RegisterTenant { tenant: new.tenant.clone(), stream };
-        self.system.submit(register, origin).await?;
+        if let Err(error) = self.system.submit(register, origin).await {
+            directory.halt("the tenant could not be registered; it will be when it is asked for again");
+            self.shared.index.remove(&new.tenant);
+            return Err(error);
+        }
         self.admit(directory.clone());
         Ok((directory, secret))
     }
@@ -209,22 +213,6 @@ impl Directories {
             self.shared.tasks.block(forget).await;
         }
         outcome
-    }
-
-    /// Closes a tenant: no token and no path leads to it any more, and nothing is written to it. It stays readable
-    /// as evidence, and what the broker has not had yet is still published.
-    pub async fn close(&self, tenant: &str, origin: Origin) -> Result<(), WriteError> {
-        let directory = self.tenant(tenant).ok_or_else(|| tenant_not_found(tenant))?;
-        if directory.is_ended() {
-            return Err(ended_error());
-        }
-        let (system, runtime) = (Arc::clone(&self.system), Handle::current());
-        let close = Command::CloseTenant(directory.stream());
-        // A tenant's stream gets no event after `tenant.closed`.
-        let end = move || directory.end(|| runtime.block_on(system.submit(close, origin)).map(drop));
-        self.shared.tasks.block(end).await?;
-        self.shared.index.remove(tenant);
-        Ok(())
     }
 
     /// A base path at an endpoint of another tenant would take that endpoint over. Sharing one is fine: then the
@@ -271,13 +259,6 @@ impl Directories {
 fn unavailable(code: &'static str, error: &dyn std::error::Error) -> WriteError {
     tracing::error!(error = %error, error.code = code, "tenant could not be made: {error}");
     WriteError::Unavailable { code, detail: error.to_string() }
-}
-
-fn tenant_exists(tenant: &str) -> Rejection {
-    Rejection::Conflict {
-        code: "tenant_exists",
-        detail: format!("a tenant `{tenant}` exists or existed; a tenant's name is never used again"),
-    }
 }
 
 /// There is no open tenant of that name.

@@ -1,23 +1,22 @@
 //! Folders among the tenants that the registry does not know: left by a creation that did not get to its end.
 //!
-//! One with its first events is registered now. One without any is removed: nobody was told of that tenant. What
-//! is neither (a copy that somebody keeps there, a log that cannot be read) stays as it is and holds up nobody.
+//! One with its first events is registered: at the next start, or when the tenant is asked for again. One without
+//! any is removed: nobody was told of that tenant. What is neither (a copy that somebody keeps there, a log that
+//! cannot be read) stays as it is and holds up nobody.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::PoisonError;
 
-use provisioning::command::Command;
-use provisioning::{Revision, StreamId};
+use provisioning::command::{Command, Origin};
+use provisioning::{Rejection, StreamId};
 
-use super::Directories;
+use super::leftover::{Leftover, look_at};
 use super::open::{HouseError, folders, system_origin};
+use super::{Directories, unavailable};
 use crate::directory::WriteError;
-use crate::event_log::sqlite::{SqliteLog, stream_of};
-use crate::event_log::{EventLog as _, ReadError};
-
-/// What a tenant's files are called, with whatever SQLite adds.
-const FILES: [&str; 5] = ["current.db", "history.db", "keys.db", "log.db", "operations.db"];
+use crate::event_log::ReadError;
 
 /// Why a folder is left as it is.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +27,8 @@ enum Unfinished {
     Write(#[from] WriteError),
     #[error("{0}")]
     Folder(#[from] std::io::Error),
-    #[error("it holds other files than a tenant's")]
-    OtherFiles,
+    #[error("it is {0}")]
+    Foreign(&'static str),
 }
 
 impl Directories {
@@ -40,7 +39,7 @@ impl Directories {
             if known.contains(name.as_str()) {
                 continue;
             }
-            if let Err(error) = self.finish(&name, &folder).await {
+            if let Err(error) = self.finish(&name, &folder, system_origin()).await {
                 tracing::error!(
                     tenant.id = name, error = %error,
                     "folder {name} is none of a registered tenant and stays as it is: {error}"
@@ -50,29 +49,69 @@ impl Directories {
         Ok(())
     }
 
-    async fn finish(&self, name: &str, folder: &Path) -> Result<(), Unfinished> {
-        if let Some(stream) = begun(folder)? {
-            let register = Command::RegisterTenant { tenant: name.to_owned(), stream };
-            self.system.submit(register, system_origin()).await?;
-            tracing::info!(tenant.id = name, "tenant {name} was created but not registered; now it is");
-        } else {
-            for file in fs::read_dir(folder)? {
-                let file = file?.file_name();
-                if !FILES.iter().any(|ours| file.to_string_lossy().starts_with(ours)) {
-                    return Err(Unfinished::OtherFiles);
-                }
-            }
-            fs::remove_dir_all(folder)?;
-            tracing::info!(tenant.id = name, "folder of tenant {name} held no event and is removed");
+    /// Clears the way for a new tenant whose folder is there already, if nobody was told of that one.
+    ///
+    /// One that was begun is finished instead: its log has events, and events are never thrown away. Only its first
+    /// token is lost.
+    pub(super) async fn make_room(
+        &self,
+        tenant: &str,
+        folder: &Path,
+        origin: Origin,
+    ) -> Result<(), WriteError> {
+        let known = |name: &str| {
+            let not_open = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+            self.tenant(name).is_some() || not_open.contains_key(name)
+        };
+        if known(tenant) {
+            return Err(exists(format!(
+                "a tenant `{tenant}` exists or existed; a tenant's name is never used again"
+            )));
         }
-        Ok(())
+        match self.finish(tenant, folder, origin).await {
+            Ok(None) => Ok(()),
+            Ok(Some(stream)) => {
+                let opened = self.open_tenant(tenant, stream, folder.to_owned()).await;
+                self.admit(opened.map_err(|error| unavailable("tenant_unavailable", &error))?);
+                Err(exists(format!(
+                    "the tenant `{tenant}` was begun by an attempt that failed, and is complete now; get a token \
+                     for it with `muster token issue --tenant {tenant}`"
+                )))
+            }
+            Err(Unfinished::Write(error)) => Err(error),
+            Err(Unfinished::Foreign(_)) => Err(exists(format!(
+                "there is a folder `{tenant}` among the tenants that is none of a tenant"
+            ))),
+            Err(error @ (Unfinished::Log(_) | Unfinished::Folder(_))) => {
+                Err(unavailable("tenant_unavailable", &error))
+            }
+        }
+    }
+
+    /// Registers a folder with events; removes one without.
+    async fn finish(
+        &self,
+        name: &str,
+        folder: &Path,
+        origin: Origin,
+    ) -> Result<Option<StreamId>, Unfinished> {
+        match look_at(folder)? {
+            Leftover::Begun(stream) => {
+                let register = Command::RegisterTenant { tenant: name.to_owned(), stream };
+                self.system.submit(register, origin).await?;
+                tracing::info!(tenant.id = name, "tenant {name} was created but not registered; now it is");
+                Ok(Some(stream))
+            }
+            Leftover::Empty => {
+                fs::remove_dir_all(folder)?;
+                tracing::info!(tenant.id = name, "folder of tenant {name} held no event and is removed");
+                Ok(None)
+            }
+            Leftover::Foreign(what) => Err(Unfinished::Foreign(what)),
+        }
     }
 }
 
-/// The stream of a folder whose log has events.
-fn begun(folder: &Path) -> Result<Option<StreamId>, ReadError> {
-    let path = folder.join("log.db");
-    let Some(stream) = stream_of(&path)? else { return Ok(None) };
-    let head = SqliteLog::open_read_only(&path, stream)?.head()?;
-    Ok((head.revision > Revision::ZERO).then_some(stream))
+fn exists(detail: String) -> WriteError {
+    Rejection::Conflict { code: "tenant_exists", detail }.into()
 }

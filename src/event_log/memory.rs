@@ -1,4 +1,5 @@
-//! A log in memory, for tests only: it keeps the whole contract except that nothing survives the process.
+//! A log in memory, for tests only: it keeps the whole contract (`tests/it/event_log_contract.rs`) except that
+//! nothing survives the process.
 //!
 //! Faults can be queued; each one is met by the next append that would store something. A fault of a stored
 //! append under [`FaultKind::Unavailable`] breaks the contract on purpose: whatever retries must cope with a
@@ -11,9 +12,6 @@ use provisioning::{EventId, Revision};
 
 use super::{AppendError, EventLog, Head, NewEvent, READ_BYTES_MAX, ReadError, StoredEvent};
 use crate::merkle::{Frontier, Hash, leaf_hash};
-
-#[cfg(test)]
-mod tests;
 
 /// What the next append meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

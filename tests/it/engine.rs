@@ -33,9 +33,18 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) async fn open(data: &Path, sources: Sources) -> Self {
+        Self::try_open(data, sources).await.expect("the folder can be opened")
+    }
+
+    pub(crate) async fn try_open(data: &Path, sources: Sources) -> anyhow::Result<Self> {
         let tasks = Arc::new(Tasks::new(tokio::runtime::Handle::current()));
-        let opened = open_directories(data, None, Arc::clone(&tasks), sources).await;
-        Self { directories: opened.expect("the folder can be opened"), tasks }
+        match open_directories(data, None, Arc::clone(&tasks), sources).await {
+            Ok(directories) => Ok(Self { directories, tasks }),
+            Err(error) => {
+                tasks.shut_down(PATIENCE).await;
+                Err(error)
+            }
+        }
     }
 
     pub(crate) async fn create_tenant(&self, name: &str) -> Result<Arc<Directory>, WriteError> {

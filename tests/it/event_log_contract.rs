@@ -1,21 +1,24 @@
-//! The contract of `EventLog`: one suite, run on every backend.
+//! The contract of `EventLog`: one suite, run on every backend; and what holds whatever an append meets, run on
+//! every backend that can be made to fail.
 //!
-//! What a backend does beyond it (opening, files, faults) is tested beside the backend, except that a log in
-//! SQLite cannot be changed through SQL and notices when its bytes were: that is promised to auditors, so it is
-//! tested from outside.
+//! What a backend does beyond it (opening, files) is tested beside the backend, except that a log in SQLite cannot
+//! be changed through SQL and notices when its bytes were: that is promised to auditors, so it is tested from
+//! outside.
 
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use muster::clock::{IdSource, SeededIds};
-use muster::event_log::memory::MemoryLog;
+use muster::event_log::memory::{Fault, FaultKind, MemoryLog};
 use muster::event_log::sqlite::SqliteLog;
 use muster::event_log::{AppendError, EventLog, NewEvent, ReadError, StoredEvent};
 use provisioning::{EventId, Revision, StreamId};
 use rusqlite::Connection;
 use sha2::Sha256;
 use uuid::Uuid;
+
+use crate::faulty_log::{FaultHooks, FaultyLog};
 
 const STREAM: StreamId = StreamId(Uuid::from_u128(1));
 
@@ -33,6 +36,37 @@ macro_rules! contract {
             fn $name() {
                 let folder = tempfile::tempdir().unwrap();
                 super::$name(&super::open(&folder.path().join("log.db")));
+            })+
+        }
+        // The log with faults that other tests put around a real one keeps the contract too.
+        mod sqlite_with_faults {
+            $(#[test]
+            fn $name() {
+                let folder = tempfile::tempdir().unwrap();
+                super::$name(&super::FaultyLog::around(super::open(&folder.path().join("log.db"))));
+            })+
+        }
+    };
+}
+
+/// Runs each function as a test of each backend that has fault hooks, with each fault.
+macro_rules! fault_table {
+    ($($name:ident),+ $(,)?) => {
+        mod memory_meets_faults {
+            $(#[test]
+            fn $name() {
+                for fault in super::FAULTS {
+                    super::$name(&super::MemoryLog::default(), fault);
+                }
+            })+
+        }
+        mod sqlite_meets_faults {
+            $(#[test]
+            fn $name() {
+                for fault in super::FAULTS {
+                    let folder = tempfile::tempdir().unwrap();
+                    super::$name(&super::FaultyLog::around(super::open(&folder.path().join("log.db"))), fault);
+                }
             })+
         }
     };
@@ -55,6 +89,22 @@ contract!(
     a_root_beyond_the_head_is_refused,
     reopening_changes_nothing,
     readers_beside_the_writer_see_whole_appends_in_order,
+);
+
+const FAULTS: [Fault; 4] = [
+    Fault::NotStored(FaultKind::Unavailable),
+    Fault::NotStored(FaultKind::OutcomeUnknown),
+    Fault::Stored(FaultKind::Unavailable),
+    Fault::Stored(FaultKind::OutcomeUnknown),
+];
+
+fault_table!(
+    an_append_that_fails_stores_all_or_nothing_and_its_retry_stores_it_once,
+    other_events_after_a_failure_conflict_exactly_if_it_was_stored,
+    an_unknown_outcome_closes_the_log_until_it_is_reopened,
+    what_was_stored_before_a_failure_can_be_read_throughout,
+    a_fault_waits_for_an_append_that_would_store_something,
+    failures_in_a_row_store_once,
 );
 
 fn open(path: &Path) -> SqliteLog {
@@ -258,6 +308,95 @@ fn readers_beside_the_writer_see_whole_appends_in_order(log: &dyn EventLog) {
             log.append(Revision(append * 3), &events(seed, 3)).unwrap();
         }
     });
+}
+
+/// Three appends, of which the second meets the fault: what it answers, and how many events there are then.
+#[track_caller]
+fn second_of_three_fails(log: &dyn FaultHooks, fault: Fault) -> u64 {
+    log.append(Revision::ZERO, &events(1, 2)).unwrap();
+    log.fail_next(fault);
+    let failed = log.append(Revision(2), &events(2, 3)).unwrap_err();
+    let (Fault::Stored(kind) | Fault::NotStored(kind)) = fault;
+    let as_asked = match kind {
+        FaultKind::Unavailable => matches!(failed, AppendError::Unavailable(_)),
+        FaultKind::OutcomeUnknown => matches!(failed, AppendError::OutcomeUnknown(_)),
+    };
+    assert!(as_asked, "{fault:?} answers {failed}");
+    if matches!(fault, Fault::Stored(_)) { 5 } else { 2 }
+}
+
+fn an_append_that_fails_stores_all_or_nothing_and_its_retry_stores_it_once(
+    log: &dyn FaultHooks,
+    fault: Fault,
+) {
+    let there = second_of_three_fails(log, fault);
+    log.reopen().unwrap();
+    assert_eq!(log.head().unwrap().revision, Revision(there), "{fault:?}");
+    assert_eq!(all(log).len() as u64, there, "{fault:?}");
+    let head = log.append(Revision(2), &events(2, 3)).unwrap();
+    assert_eq!((head.revision, log.head().unwrap()), (Revision(5), head), "{fault:?} and its retry");
+    log.append(Revision(5), &events(3, 1)).unwrap();
+    let expected = [stored(1, &events(1, 2)), stored(3, &events(2, 3)), stored(6, &events(3, 1))].concat();
+    assert_eq!(all(log), expected, "{fault:?}");
+}
+
+fn other_events_after_a_failure_conflict_exactly_if_it_was_stored(log: &dyn FaultHooks, fault: Fault) {
+    let there = second_of_three_fails(log, fault);
+    log.reopen().unwrap();
+    match (there, log.append(Revision(2), &events(4, 1))) {
+        (2, Ok(head)) => assert_eq!(head.revision, Revision(3)),
+        (5, Err(AppendError::Conflict { actual })) => assert_eq!(actual, Revision(5)),
+        (_, other) => panic!("{fault:?}: {other:?}"),
+    }
+}
+
+fn an_unknown_outcome_closes_the_log_until_it_is_reopened(log: &dyn FaultHooks, fault: Fault) {
+    second_of_three_fails(log, fault);
+    let (Fault::Stored(kind) | Fault::NotStored(kind)) = fault;
+    for _ in 0..2 {
+        let again = log.append(Revision(2), &events(2, 3));
+        assert_eq!(again.is_ok(), kind == FaultKind::Unavailable, "{fault:?}: {again:?}");
+        assert_eq!(log.head().is_ok(), kind == FaultKind::Unavailable, "{fault:?}");
+    }
+    log.reopen().unwrap();
+    assert_eq!(log.append(Revision(2), &events(2, 3)).unwrap(), log.head().unwrap(), "{fault:?}");
+}
+
+fn what_was_stored_before_a_failure_can_be_read_throughout(log: &dyn FaultHooks, fault: Fault) {
+    second_of_three_fails(log, fault);
+    let before = stored(1, &events(1, 2));
+    assert_eq!(log.read(Revision::ZERO, 2).unwrap(), before, "{fault:?}");
+    assert!(log.root_at(Revision(2)).is_ok(), "{fault:?}");
+    log.reopen().unwrap();
+    assert_eq!(log.read(Revision::ZERO, 2).unwrap(), before, "{fault:?}");
+}
+
+fn a_fault_waits_for_an_append_that_would_store_something(log: &dyn FaultHooks, fault: Fault) {
+    log.append(Revision::ZERO, &events(1, 2)).unwrap();
+    log.fail_next(fault);
+    assert_conflict(log, 5, &events(2, 1), 2);
+    assert_eq!(
+        log.append(Revision::ZERO, &events(1, 2)).unwrap(),
+        log.head().unwrap(),
+        "a retry stores nothing"
+    );
+    assert!(log.append(Revision(2), &events(2, 1)).is_err(), "{fault:?}");
+    log.reopen().unwrap();
+    assert!(log.append(Revision(2), &events(2, 1)).is_ok(), "{fault:?}");
+}
+
+fn failures_in_a_row_store_once(log: &dyn FaultHooks, fault: Fault) {
+    let stored_at_once = second_of_three_fails(log, fault) == 5;
+    if !stored_at_once {
+        for _ in 0..3 {
+            log.reopen().unwrap();
+            log.fail_next(fault);
+            assert!(log.append(Revision(2), &events(2, 3)).is_err(), "{fault:?}");
+        }
+    }
+    log.reopen().unwrap();
+    assert_eq!(log.append(Revision(2), &events(2, 3)).unwrap().revision, Revision(5));
+    assert_eq!(all(log).len(), 5, "{fault:?}");
 }
 
 /// A log with five events, and a connection of somebody who holds the file.

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod addresses;
+mod append_faults;
 mod architecture;
 mod audited;
 mod bad_input;
@@ -13,6 +14,7 @@ mod docs;
 mod engine;
 mod event_log_contract;
 mod evidence;
+mod faulty_log;
 mod golden;
 mod groups;
 mod harness;

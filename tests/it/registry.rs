@@ -74,11 +74,13 @@ async fn only_folders_that_hold_nothing_but_a_beginning_are_removed() {
     service
         .restarted(|data| {
             let tenants = data.join("tenants");
-            for folder in ["empty", "begun", "somebodys", "acme-copy", "unreadable"] {
+            for folder in ["empty", "begun", "lost", "somebodys", "acme-copy", "unreadable"] {
                 fs::create_dir(tenants.join(folder)).unwrap();
             }
-            fs::write(tenants.join("begun/current.db"), "").unwrap();
+            fs::write(tenants.join("begun/log.db"), "").unwrap();
             fs::write(tenants.join("begun/log.db-wal"), "").unwrap();
+            // A log is complete before any other file is made, so this one was there.
+            fs::write(tenants.join("lost/current.db"), "").unwrap();
             fs::write(tenants.join("somebodys/notes.txt"), "keep me").unwrap();
             fs::write(tenants.join("unreadable/log.db"), "no database").unwrap();
             for file in fs::read_dir(tenants.join("acme")).unwrap().map(|file| file.unwrap()) {
@@ -89,7 +91,7 @@ async fn only_folders_that_hold_nothing_but_a_beginning_are_removed() {
     let folders = fs::read_dir(service.data().join("tenants")).unwrap();
     let mut left: Vec<_> = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
     left.sort();
-    assert_eq!(left, ["acme", "acme-copy", "somebodys", "unreadable"]);
+    assert_eq!(left, ["acme", "acme-copy", "lost", "somebodys", "unreadable"]);
     let shown = service.admin("GET", "/admin/v1/tenants", None).await.expect(200);
     assert_eq!(shown["tenants"].as_array().unwrap().len(), 1);
     moved(&acme, &service).user("kim@example.com").await;
