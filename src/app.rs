@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::io::{Seek as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +55,7 @@ impl DataLock {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(0o600)
             .open(&path)
             .with_context(|| format!("{} cannot be opened", path.display()))?;
         if !file.try_lock_exclusive().with_context(|| format!("{} cannot be locked", path.display()))? {

@@ -3,7 +3,8 @@
 //! A view is never migrated: a file with another layout or of another stream is stale, and whoever opened it
 //! builds it again from the log (`migrations/README.md`). Nothing here knows what the tables mean.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::column::{self, Column};
 #[cfg(test)]
 mod tests;
 
+/// Views hold what the log keeps sealed, so nobody but their owner reads them.
+const FILE_MODE: u32 = 0o600;
 /// How long a statement waits for a lock: for a checkpoint or another process's recovery, not for a writer.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page cache of a writer in KiB; pages that a batch changes stay in it until the commit.
@@ -97,8 +100,8 @@ pub(crate) struct Layout {
 impl Layout {
     /// Opens or creates the view of `stream` for writing.
     pub(crate) fn open(&self, path: &Path, stream: StreamId) -> Result<Connection, ViewError> {
-        let connection =
-            self.connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        self.make_private(path)?;
+        let connection = self.connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         self.set_wal(&connection)?;
         self.set(&connection, "synchronous", "NORMAL")?;
         self.set(&connection, "cache_size", -WRITER_CACHE_KIB)?;
@@ -112,8 +115,8 @@ impl Layout {
     /// Creates the view of `stream` in a new file, as fast as possible: a crash leaves rubbish. [`Self::finish`]
     /// makes it a view like any other.
     pub(crate) fn open_for_rebuild(&self, path: &Path, stream: StreamId) -> Result<Connection, ViewError> {
-        let connection =
-            self.connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        self.make_private(path)?;
+        let connection = self.connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         if !self.is_empty(&connection)? {
             return Err(self.stale("a rebuild begins with a new file".to_owned()));
         }
@@ -160,6 +163,15 @@ impl Layout {
         self.set(&connection, "cache_size", -READER_CACHE_KIB)?;
         self.check(&connection, None)?;
         Ok(connection)
+    }
+
+    /// Makes the file if it is missing, and readable by its owner only. SQLite gives its side files the same mode.
+    fn make_private(&self, path: &Path) -> Result<(), ViewError> {
+        let private = || {
+            let file = OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(path)?;
+            file.set_permissions(Permissions::from_mode(FILE_MODE))
+        };
+        private().map_err(|source| ViewError::File { view: self.view, source })
     }
 
     fn connect(&self, path: &Path, flags: OpenFlags) -> Result<Connection, ViewError> {

@@ -6,6 +6,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use provisioning::Header;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::api::Api;
@@ -127,7 +129,7 @@ fn tail(session: &mut Session, which: &Which) -> Result<u8, Failure> {
         })?;
         for event in &page.events {
             let line = match session.output {
-                Output::Json => format!("{event}\n"),
+                Output::Json => as_recorded(event) + "\n",
                 Output::Csv => csv_line(&row(event, COLUMNS)),
                 Output::Table => line(event),
             };
@@ -170,7 +172,7 @@ impl List {
         let first = self.items == 0;
         self.items += 1;
         match self.output {
-            Output::Json => format!("{}{event}", if first { "{\"events\":[\n" } else { ",\n" }),
+            Output::Json => (if first { "{\"events\":[\n" } else { ",\n" }).to_owned() + &as_recorded(event),
             Output::Csv => {
                 (if first { csv_header(COLUMNS) } else { String::new() }) + &csv_line(&row(event, COLUMNS))
             }
@@ -188,6 +190,18 @@ impl List {
             (Output::Table, _) => format!("\nlog position {position}\n"),
         }
     }
+}
+
+/// An event as JSON, in the order in which the header's bytes were stored: `docs/events.md` reads so. A header of
+/// a format that this program does not know comes as it came.
+fn as_recorded(event: &Value) -> String {
+    let header = match Header::deserialize(event) {
+        Ok(header) if header.v == Header::FORMAT => header,
+        _ => return event.to_string(),
+    };
+    let header = String::from_utf8(header.to_bytes()).expect("JSON is UTF-8");
+    let header = header.strip_suffix('}').expect("a header is an object");
+    format!("{header},\"data\":{}}}", event["data"])
 }
 
 /// An event as a line for people: which, when, what, about whom, by whom.
@@ -226,6 +240,22 @@ mod tests {
         assert_eq!(read, json!({ "events": events, "position": 7 }));
         let read: Value = serde_json::from_str(&printed(Output::Json, &[])).unwrap();
         assert_eq!(read, json!({ "events": [], "position": 7 }));
+    }
+
+    #[test]
+    fn json_has_the_headers_fields_in_the_order_of_the_log_and_data_last() {
+        let stored = r#"{"v":1,"stream":"01931d3c-0000-7000-8000-000000000001","revision":7,"id":"01931d3c-0000-7000-8000-000000000002","type":"user.deactivated","format":1,"subject":"users/01931d3c-0000-7000-8000-000000000003","attributes":["active"],"active":[true,false],"received_at":null,"recorded_at":"2026-11-22T09:31:02.123456Z","actor":{"kind":"system","id":null,"token":null},"via":"system","request":null,"txn":{"id":"01931d3c-0000-7000-8000-000000000004","n":1,"of":1},"cause":null,"key":3,"payload":"sha256:00"}"#;
+        let mut event: Value = serde_json::from_str(stored).unwrap();
+        event["data"] = json!({"patch": {"active": false}});
+        let whole = format!("{},\"data\":{{\"patch\":{{\"active\":false}}}}}}", &stored[..stored.len() - 1]);
+        assert_eq!(
+            printed(Output::Json, &[event.clone()]),
+            format!("{{\"events\":[\n{whole}\n],\"position\":7}}\n")
+        );
+        event["v"] = json!(2);
+        event["new"] = json!("kept");
+        let read: Value = serde_json::from_str(&as_recorded(&event)).unwrap();
+        assert_eq!(read, event, "what is not known is not left out");
     }
 
     #[test]

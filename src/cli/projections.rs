@@ -122,7 +122,7 @@ impl Progress {
 }
 
 fn rebuilt(status: &Value) -> String {
-    format!("the views are built anew, {} events were applied\n", words::value(&status["events_done"]))
+    format!("the views are built anew from {} events\n", words::value(&status["events_done"]))
 }
 
 fn verdict(answer: &Value) -> u8 {

@@ -23,9 +23,9 @@ use super::writer::Writer;
 pub struct Progress {
     /// `idle`, `running`, `done` or `failed`.
     pub state: RebuildState,
-    /// Events taken in so far, over both views.
+    /// How many of the log's events are taken in; one that only one of the two views has counts half.
     pub events_done: u64,
-    /// Events to take in, over both views.
+    /// The log's events when it began.
     pub events_total: u64,
     /// Why it failed.
     pub error: Option<String>,
@@ -92,7 +92,7 @@ impl Directory {
             }
             *progress = Progress {
                 state: RebuildState::Running,
-                events_total: 2 * self.position().0,
+                events_total: self.position().0,
                 ..Progress::default()
             };
         }
@@ -155,9 +155,10 @@ impl Directory {
         })
     }
 
+    /// So many events were taken in, those of both views counted.
     fn rebuilt(&self, events: u64) {
         let mut progress = self.rebuild.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.events_done = events.min(progress.events_total);
+        progress.events_done = (events / 2).min(progress.events_total);
     }
 
     fn beside(&self, view: &str, purpose: &str) -> PathBuf {

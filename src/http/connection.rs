@@ -3,8 +3,11 @@
 //!
 //! actix answers such heads itself, with a bare status and nobody asked, and closes the connection while the
 //! client may still be sending. Here that answer is replaced on its way out by one that has a body, and what the
-//! client goes on sending is read to its end (within bounds), so that it comes to read the answer. Everything
-//! else passes unseen. This file does not know what requests are about.
+//! client goes on sending is read to its end (within bounds), so that it comes to read the answer. The line of
+//! each request is kept until it is answered, to tell a URL that is too long from one that is malformed.
+//! Everything else passes unseen. This file does not know what requests are about.
+
+mod request_line;
 
 use std::io;
 use std::pin::Pin;
@@ -15,6 +18,7 @@ use actix_web::http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use self::request_line::RequestLine;
 use super::error::Failure;
 
 /// How long, and up to how many bytes, a refused client is listened to.
@@ -25,13 +29,14 @@ const DISCARD_BYTES_PER_READ: usize = 16 * 1024;
 /// A connection that refuses with words.
 pub(super) struct Connection<S> {
     stream: S,
+    line: RequestLine,
     /// What is sent in place of a bare answer, once there was one; it is the last.
     refusal: Option<Refusal>,
 }
 
 impl<S> Connection<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, refusal: None }
+        Self { stream, line: RequestLine::default(), refusal: None }
     }
 }
 
@@ -81,7 +86,7 @@ impl Refusal {
 }
 
 /// The failure that an answer of actix stands for: a head that is all there is. Ours always have a body.
-fn bare_refusal(answer: &[u8]) -> Option<Failure> {
+fn bare_refusal(answer: &[u8], line: &RequestLine) -> Option<Failure> {
     let head = std::str::from_utf8(answer).ok()?.strip_suffix("\r\n\r\n")?;
     let mut lines = head.split("\r\n");
     let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?;
@@ -89,11 +94,11 @@ fn bare_refusal(answer: &[u8]) -> Option<Failure> {
         return None;
     }
     match status {
+        "400" | "431" if line.is_too_long() => Some(line.refusal()),
         "400" => Some(Failure::new(
             StatusCode::BAD_REQUEST,
             "head_malformed",
-            "the request is not readable as HTTP: its URL is longer than 65,534 bytes or not percent-encoded, \
-             or a header is malformed",
+            "the request is not readable as HTTP: its URL is not percent-encoded, or a header is malformed",
         )),
         "408" => Some(Failure::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -103,8 +108,7 @@ fn bare_refusal(answer: &[u8]) -> Option<Failure> {
         "431" => Some(Failure::new(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "head_too_large",
-            "the request's URL and headers are larger than 128 KiB, or more than 96 headers; send a shorter \
-             filter, or fewer headers",
+            "the request's headers are larger than 128 KiB, or more than 96; send fewer",
         )),
         _ => None,
     }
@@ -116,15 +120,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
+        let Self { stream, line, .. } = self.get_mut();
+        let before = buffer.filled().len();
+        ready!(Pin::new(stream).poll_read(cx, buffer))?;
+        line.read(&buffer.filled()[before..]);
+        Poll::Ready(Ok(()))
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { stream, refusal } = self.get_mut();
+        let Self { stream, line, refusal } = self.get_mut();
         if refusal.is_none() {
-            *refusal = bare_refusal(bytes).map(|failure| Refusal::new(&failure));
+            *refusal = bare_refusal(bytes, line).map(|failure| Refusal::new(&failure));
+            line.answered();
         }
         match refusal {
             None => Pin::new(stream).poll_write(cx, bytes),
@@ -137,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, refusal } = self.get_mut();
+        let Self { stream, refusal, .. } = self.get_mut();
         match refusal {
             Some(refusal) if refusal.closed => Poll::Ready(Ok(())),
             _ => Pin::new(stream).poll_shutdown(cx),

@@ -13,7 +13,7 @@ use muster::outbox::message::{self, Fact, Message};
 use provisioning::{Event, Opened, ResourceId, Revision};
 use serde_json::{Value, json};
 
-use crate::harness::TestService;
+use crate::harness::{TestService, eventually};
 use crate::wire::player::{Moment, Service, play};
 use crate::wire::{self, CROWD};
 
@@ -255,4 +255,47 @@ fn paths() -> Vec<String> {
     ];
     let queries = queries.map(|query| format!("/Users?{query}")).into_iter();
     queries.chain([format!("/Users/{SECRET}"), format!("/{SECRET}"), format!("/Schemas/{SECRET}")]).collect()
+}
+
+/// Every file and folder below a folder that somebody else than its owner may read, with its mode.
+fn open_to_others(folder: &Path) -> Vec<String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = std::fs::metadata(&path).unwrap();
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            found.push(format!("{} {mode:o}", path.display()));
+        }
+        if metadata.is_dir() {
+            found.extend(open_to_others(&path));
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_file_is_readable_by_its_owner_only() {
+    let mut service = TestService::start().await;
+    let acme = service.create_tenant("acme", "generic").await;
+    acme.user("alice@example.com").await;
+    assert_eq!(open_to_others(service.data()), Vec::<String>::new());
+    service.admin("POST", "/admin/v1/tenants/acme/projections/rebuild", None).await.expect(202);
+    eventually("the rebuild", || async {
+        let progress = service.admin("GET", "/admin/v1/tenants/acme/projections/rebuild", None).await;
+        (progress.expect(200)["state"] == "done").then_some(())
+    })
+    .await;
+    acme.user("bob@example.com").await;
+    assert_eq!(open_to_others(service.data()), Vec::<String>::new());
+    // What an earlier release left open is closed.
+    let view = service.tenant_folder("acme").join("history.db");
+    service
+        .restarted(|_| {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&view, std::fs::Permissions::from_mode(0o644)).unwrap();
+        })
+        .await;
+    assert_eq!(open_to_others(service.data()), Vec::<String>::new());
 }

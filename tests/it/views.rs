@@ -354,6 +354,8 @@ async fn rebuild(service: &TestService) {
     .await;
     assert_eq!((&done["state"], &done["error"]), (&json!("done"), &Value::Null));
     assert_eq!(done["events_done"], done["events_total"]);
+    let log = service.revision("acme").await;
+    assert!(done["events_total"].as_u64().unwrap() <= log, "each event counts once: {done}, {log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

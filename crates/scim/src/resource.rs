@@ -7,10 +7,12 @@
 
 mod canonical;
 mod check;
+mod names;
 
 use serde_json::Value;
 
 use self::canonical::{Dropped, Prefix};
+pub use self::names::check_names;
 use crate::member::MEMBERS;
 use crate::patch::Target;
 use crate::schema::{Attribute, Mutability, Schema};

@@ -2,7 +2,7 @@
 
 use scim::patch::members::{MemberChange, split};
 use scim::patch::{PatchRequest, Target};
-use scim::resource::Document;
+use scim::resource::{Document, check_names};
 
 use super::decision::{Decided, Decision, Draft, Outcome};
 use super::members::{self, Roster};
@@ -20,6 +20,7 @@ pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: &Document) ->
     let id = scope.command.id;
     let wanted =
         Target { attributes: document.attributes.clone(), external_id: document.external_id.clone() };
+    check_names(&Target::default(), &wanted)?;
     let mut roster = Roster::of_new_group(scope);
     roster.add(document.members.as_deref().unwrap_or_default())?;
     unique::check(scope, None, &wanted)?;
@@ -92,6 +93,7 @@ fn settle<D: Directory>(
     roster: Roster<'_, D>,
 ) -> Decided<D> {
     let old = scope.target(group);
+    check_names(&old, new)?;
     unique::check(scope, Some(&old), new)?;
     let mut events = Vec::new();
     let (names, change) = scope.change(&old, new);

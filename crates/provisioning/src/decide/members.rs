@@ -30,6 +30,8 @@ pub(super) const COMPARISONS_MAX: usize = 10_000_000;
 
 /// How many unknown members a refusal names.
 const UNKNOWN_NAMED_MAX: usize = 10;
+/// How long an id that is none of ours may be to be repeated.
+const UNKNOWN_BYTES_MAX: usize = 64;
 
 /// The members of one group while a request changes them.
 pub(super) struct Roster<'a, D> {
@@ -82,7 +84,7 @@ impl<'a, D: Directory> Roster<'a, D> {
     /// These are members, whoever else is.
     pub(super) fn add(&mut self, members: &[MemberRef]) -> Result<(), DecideError<D::Error>> {
         let mut unknown = Vec::new();
-        for member in members {
+        for (index, member) in members.iter().enumerate() {
             let id = ResourceId::parse(&member.value);
             if id == Some(self.group) {
                 return Err(group_itself().into());
@@ -92,7 +94,7 @@ impl<'a, D: Directory> Roster<'a, D> {
                 None => None,
             };
             let Some((id, member_type)) = found else {
-                unknown.push(member.value.as_str());
+                unknown.push((index + 1, member.value.as_str()));
                 continue;
             };
             // The type is a fact about the member, not the client's to choose (RFC 7643 section 4.2).
@@ -295,24 +297,31 @@ fn filter_too_costly() -> ScimError {
     ScimError::new(ScimType::TooMany, "patch_too_costly", detail)
 }
 
-/// Only what looks like an id of ours is repeated: anything else could be personal.
-fn unknown_member(values: &[&str]) -> ScimError {
-    let mut named: Vec<_> = values
-        .iter()
-        .take(UNKNOWN_NAMED_MAX)
-        .map(|value| match (ResourceId::parse(value), Uuid::try_parse(value)) {
-            (Some(id), _) => id.to_string(),
-            (None, Ok(id)) => format!("{id} in another spelling"),
-            (None, Err(_)) => "an id that is no UUID".to_owned(),
-        })
-        .collect();
-    if values.len() > UNKNOWN_NAMED_MAX {
-        named.push(format!("{} more", values.len() - UNKNOWN_NAMED_MAX));
+/// Members that do not exist, each with its number in the list.
+fn unknown_member(members: &[(usize, &str)]) -> ScimError {
+    let mut named: Vec<_> =
+        members.iter().take(UNKNOWN_NAMED_MAX).map(|(number, value)| named_member(*number, value)).collect();
+    if members.len() > UNKNOWN_NAMED_MAX {
+        named.push(format!("{} more", members.len() - UNKNOWN_NAMED_MAX));
     }
     let detail = format!(
-        "members names {} that do not exist here ({}); create the users or groups first",
-        values.len(),
+        "members names {} that do not exist here ({}); create the users or groups first, and name them by the id \
+         that was answered",
+        members.len(),
         named.join(", ")
     );
     ScimError::new(ScimType::InvalidValue, "unknown_member", detail)
+}
+
+/// What looks like somebody's id is repeated. Anything else could be a person's name or address, which no error
+/// repeats: its place has to do.
+fn named_member(number: usize, value: &str) -> String {
+    let looks_like_an_id = value.len() <= UNKNOWN_BYTES_MAX
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:{}".contains(&byte));
+    match (ResourceId::parse(value), Uuid::try_parse(value)) {
+        (Some(id), _) => id.to_string(),
+        (None, Ok(id)) => format!("{id} in another spelling"),
+        (None, Err(_)) if looks_like_an_id => format!("\"{value}\", which is no UUID"),
+        (None, Err(_)) => format!("member {number}, whose value is no UUID"),
+    }
 }

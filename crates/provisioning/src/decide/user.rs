@@ -4,7 +4,7 @@
 //! user who leaves (deleted or hidden) first leaves every group, in the same transaction.
 
 use scim::patch::{PatchRequest, Target};
-use scim::resource::Document;
+use scim::resource::{Document, check_names};
 use scim::{Object, ResourceType, ScimError, ScimType};
 use serde_json::Value;
 
@@ -108,6 +108,7 @@ fn first_state(document: &Document) -> Target {
 }
 
 fn create_new<D: Directory>(scope: &Scope<'_, D>, wanted: &Target) -> Decided<D> {
+    check_names(&Target::default(), wanted)?;
     unique::check(scope, None, wanted)?;
     let id = scope.command.id;
     let (names, change) = scope.change(&Target::default(), wanted);
@@ -125,6 +126,7 @@ fn bring_back<D: Directory>(scope: &Scope<'_, D>, person: &Resource, wanted: Tar
     let mut old = scope.target(person);
     let document = Document { attributes: wanted.attributes, external_id: wanted.external_id, members: None };
     let new = scim::resource::replace(&old, document, scope.schema, false)?;
+    check_names(&old, &new)?;
     let mut events = Vec::new();
     if person.hidden || is_active(&new.attributes) {
         events.push(set_active_draft(scope, person.id, false, true));
@@ -144,6 +146,7 @@ fn settle<D: Directory>(scope: &Scope<'_, D>, user: &Resource, mut new: Target) 
     let active = new.attributes.get("active").and_then(Value::as_bool).unwrap_or(user.active);
     set_active(&mut new.attributes, active);
     let old = scope.target(user);
+    check_names(&old, &new)?;
     unique::check(scope, Some(&old), &new)?;
     Ok(Decision::changed(user, drafts(scope, user.id, &old, &new)))
 }

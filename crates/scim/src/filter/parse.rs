@@ -18,8 +18,7 @@ pub const FILTER_DEPTH_MAX: usize = 64;
 /// Parses the whole text.
 pub fn parse(text: &str) -> Result<Filter, ScimError> {
     if text.len() > FILTER_BYTES_MAX {
-        let detail = format!("the filter is longer than {FILTER_BYTES_MAX} bytes; send a shorter one");
-        return Err(ScimError::new(ScimType::InvalidFilter, "filter_too_long", detail));
+        return Err(too_long());
     }
     let mut parser = Parser { text, at: 0, depth: 0, subject: "filter" };
     let filter = parser.any_of(Place::Resource)?;
@@ -27,6 +26,14 @@ pub fn parse(text: &str) -> Result<Filter, ScimError> {
         return Err(parser.unexpected(parser.at, "and, or or the end of the filter"));
     }
     Ok(filter)
+}
+
+/// The refusal of a filter beyond [`FILTER_BYTES_MAX`], also where it is too long to be read at all.
+pub fn too_long() -> ScimError {
+    let detail = format!(
+        "the filter is longer than {FILTER_BYTES_MAX} bytes; send a shorter one, or ask in several requests"
+    );
+    ScimError::new(ScimType::InvalidFilter, "filter_too_long", detail)
 }
 
 /// Parses the filter of a PATCH path, whose `[` stands just before `at`, up to its `]`. Gives the filter and

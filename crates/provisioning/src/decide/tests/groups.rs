@@ -45,7 +45,10 @@ fn unknown_members_are_refused_by_id() {
     let add = Document { members: Some(members.into()), ..document(json!({"displayName": "H"})) };
     let detail = refused(house.scim(ResourceType::Group, 11, Change::Create(add)), "unknown_member");
     assert!(!detail.contains("somebody"), "{detail}");
-    assert!(detail.contains("no UUID") && detail.contains("another spelling"), "{detail}");
+    assert!(
+        detail.contains("member 1, whose value is no UUID") && detail.contains("another spelling"),
+        "{detail}"
+    );
 
     let many: Vec<_> = (60..80).collect();
     let detail = refused(house.put_group(10, json!({"displayName": "G", "members": many})), "unknown_member");
