@@ -1,9 +1,9 @@
 # Each line is a command that you could type. What is needed: a Rust toolchain and Python 3.
 
-.PHONY: demo test soak lint tools clean
+.PHONY: demo test soak lint tools nats-server clean
 
 # Starts NATS and Muster, lets Okta and Entra provision, and keeps serving until Ctrl-C.
-demo: tools
+demo: nats-server
 	cargo build --quiet --bin muster --example demo
 	cargo run --quiet --example demo
 
@@ -14,7 +14,7 @@ test: lint tools
 
 # The fault runs with their full counts, in an optimised build; needs nextest. One line for each class, again at the
 # end. `make soak SOAK_ROUNDS=20` does less, `SOAK_SEED=…` repeats what a line tells, `SOAK_ONLY=crash` names tests.
-soak: tools
+soak: nats-server
 	@rm -f target/soak.txt
 	SOAK_ROUNDS=$(or $(SOAK_ROUNDS),full) SOAK_REPORT=$(CURDIR)/target/soak.txt \
 		cargo nextest run --profile soak --cargo-profile soak --test it $(if $(SOAK_ONLY),-E 'test($(SOAK_ONLY))'); \
@@ -27,8 +27,11 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items
 
-# Fetches the nats-server that tests and demo use into .tools/.
-tools:
+# Fetches what tests need into .tools/: the nats-server, which the demo uses too, and the conformance suites.
+tools: nats-server
+	python3 tools/fetch_suites.py
+
+nats-server:
 	python3 tools/fetch_nats_server.py
 
 # Removes everything that was built or fetched.

@@ -25,6 +25,7 @@ mod outbox;
 mod privacy;
 mod registry;
 mod soak;
+mod suites;
 mod tenants;
 mod tokens;
 mod users;
