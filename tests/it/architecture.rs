@@ -80,7 +80,7 @@ const WORLDS: &[(&str, &[&str])] = &[
 
 /// What the inner packages may depend on: they cannot do I/O, because they have nothing to do it with.
 const PACKAGES: &[(&str, &[&str])] = &[
-    ("crates/scim", &["chrono", "serde", "serde_json", "thiserror", "unicase"]),
+    ("crates/scim", &["chrono", "percent-encoding", "serde", "serde_json", "thiserror", "unicase"]),
     ("crates/provisioning", &["chrono", "scim", "serde", "serde_json", "thiserror", "uuid"]),
     ("projections", &["hex", "provisioning", "rusqlite", "scim", "serde_json", "sha2", "thiserror", "uuid"]),
 ];

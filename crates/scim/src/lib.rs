@@ -5,10 +5,12 @@
 //! Nothing in this crate knows HTTP, SQL, events or tenants.
 //!
 //! Reading order: [`schema`] says what attributes exist, [`resource`] checks a document against it,
-//! [`filter`] and [`patch`] are the two small languages, [`dialect`] is what providers really send.
+//! [`filter`] and [`patch`] are the two small languages, [`bulk`] is many requests in one, [`dialect`] is what
+//! providers really send.
 #![warn(missing_docs, clippy::wildcard_enum_match_arm)]
 
 pub mod attribute_path;
+pub mod bulk;
 pub mod dialect;
 pub mod discovery;
 pub mod error;
