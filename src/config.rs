@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use scim::ResourceType;
 use serde::{Deserialize, Serialize};
 
 /// Everything that `muster serve` can be told. The field names are the keys of the file.
@@ -138,6 +139,10 @@ pub struct Limits {
     pub user_body_bytes_max: usize,
     /// The body of a request about a group, whose members may be many.
     pub group_body_bytes_max: usize,
+    /// The body of a bulk request.
+    pub bulk_body_bytes_max: usize,
+    /// Operations in a bulk request.
+    pub bulk_operations_max: usize,
     /// Resources on a page of a list, where the client does not say.
     pub page_resources_default: usize,
     /// Resources on a page of a list, whatever the client says.
@@ -153,6 +158,8 @@ impl Default for Limits {
         Self {
             user_body_bytes_max: 1024 * 1024,
             group_body_bytes_max: 16 * 1024 * 1024,
+            bulk_body_bytes_max: 16 * 1024 * 1024,
+            bulk_operations_max: 1_000,
             page_resources_default: 100,
             page_resources_max: 1_000,
             page_events_default: 1_000,
@@ -162,6 +169,14 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The body of a request about one resource.
+    pub fn body_bytes_max(&self, resource_type: ResourceType) -> usize {
+        match resource_type {
+            ResourceType::User => self.user_body_bytes_max,
+            ResourceType::Group => self.group_body_bytes_max,
+        }
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let named = serde_json::to_value(self).expect("a struct of numbers is a JSON object");
         let zero = named.as_object().into_iter().flatten().find(|(_, limit)| limit.as_u64() == Some(0));

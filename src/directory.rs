@@ -6,15 +6,18 @@
 //! answers nothing from then on, and says why.
 
 mod batches;
+mod bulk;
 pub mod catch_up;
 mod condition;
 pub mod decode;
 mod durability;
 mod follower;
+mod job;
 mod mend;
 mod open;
 mod readers;
 pub mod rebuild;
+mod transaction;
 mod writer;
 
 use std::path::PathBuf;
@@ -34,12 +37,15 @@ use crate::event_log::{EventLog, ReadError, StoredEvent};
 use crate::operations::Operations;
 use crate::sealing::{KeyStore, OpenedPayload};
 use crate::tasks::Tasks;
+use bulk::BulkJob;
+pub use bulk::{Bulk, BulkOperation, OperationOutcome};
 use catch_up::CatchUpError;
 use condition::{Condition, Trouble, View};
 use decode::DecodeError;
+use job::{Job, One};
 pub use open::{OpenError, Shared, make_private_folder};
 use readers::Readers;
-use writer::{Job, Writer};
+use writer::Writer;
 
 /// How long a read waits for a view that is behind before it is answered 503.
 const READ_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -139,13 +145,24 @@ impl Directory {
         origin: Origin,
         bytes: usize,
     ) -> Result<Written, WriteError> {
+        let (caller, outcome) = oneshot::channel();
+        let one = One { command, origin, bytes, caller, answer: None };
+        self.queue(Job::One(Box::new(one)), outcome).await?
+    }
+
+    /// Queues a bulk request and waits until the outcome of each of its operations is known.
+    pub async fn submit_bulk(&self, bulk: Bulk) -> Result<Vec<OperationOutcome>, WriteError> {
+        let (caller, outcome) = oneshot::channel();
+        self.queue(Job::Bulk(Box::new(BulkJob::new(bulk, caller))), outcome).await
+    }
+
+    async fn queue<T>(&self, job: Job, outcome: oneshot::Receiver<T>) -> Result<T, WriteError> {
         if self.is_ended() {
             return Err(ended_error());
         }
         if self.halted().is_some() {
             return Err(halted_error());
         }
-        let (answer, outcome) = oneshot::channel();
         let ended = || match self.halted() {
             Some(_) => halted_error(),
             None => WriteError::Unavailable {
@@ -153,8 +170,8 @@ impl Directory {
                 detail: "the service is shutting down; try again".into(),
             },
         };
-        self.commands.send(Job { command, origin, bytes, answer }).await.map_err(|_| ended())?;
-        outcome.await.map_err(|_| ended())?
+        self.commands.send(job).await.map_err(|_| ended())?;
+        outcome.await.map_err(|_| ended())
     }
 
     /// The committed position of `current.db`: followers may read the log up to here.

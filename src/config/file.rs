@@ -121,6 +121,8 @@ mod tests {
             [limits]
             user_body_bytes_max = 1
             group_body_bytes_max = 2
+            bulk_body_bytes_max = 3
+            bulk_operations_max = 4
             page_resources_default = 3
             page_resources_max = 4
             page_events_default = 5

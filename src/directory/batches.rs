@@ -3,6 +3,7 @@
 //! A lone command is carried out at once; under load, what queued while the last batch was made durable forms
 //! the next one. Tenants run in parallel on a bounded number of threads.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -10,13 +11,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::condition::View;
+use super::job::Job;
 use super::open::Shared;
-use super::writer::Job;
-use super::{Directory, ended_error, halted_error};
+use super::{Directory, WriteError, ended_error, halted_error};
 
 /// The most commands in a batch.
 const COMMANDS_MAX: usize = 64;
-/// The most bytes of requests in a batch; one command is always taken, whatever its size.
+/// The most bytes of requests that are drained into a batch; one command is always taken, whatever its size.
 const BYTES_MAX: usize = 1024 * 1024;
 /// How many batches a tenant may carry out before it lets go of its thread.
 const BATCHES_PER_TURN: usize = 32;
@@ -28,20 +29,23 @@ const RECOVERY_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) async fn run(directory: Arc<Directory>, mut queue: mpsc::Receiver<Job>, shared: Arc<Shared>) {
     let mut stopping = shared.tasks.stopping();
     let mut suspect = false;
+    // What the last turn had no room for.
+    let mut jobs = VecDeque::new();
     loop {
-        let mut jobs = Vec::new();
         tokio::select! {
             biased;
             () = directory.condition.halted() => {
                 queue.close();
+                refuse_all(&mut jobs, &halted_error());
                 // Whoever is just queueing learns it from the closed queue.
                 while let Ok(job) = queue.try_recv() {
-                    job.refuse(halted_error());
+                    job.refuse(&halted_error());
                 }
                 return;
             }
+            () = std::future::ready(()), if !jobs.is_empty() => {}
             job = queue.recv() => match job {
-                Some(job) => jobs.push(job),
+                Some(job) => jobs.push_back(job),
                 None => return,
             },
             _ = stopping.wait_for(|stop| *stop) => {
@@ -52,11 +56,11 @@ pub(super) async fn run(directory: Arc<Directory>, mut queue: mpsc::Receiver<Job
         }
         let Ok(turn) = shared.writers.acquire().await else { return };
         let (worker, context) = (Arc::clone(&directory), Arc::clone(&shared));
-        (queue, suspect) = shared
+        (jobs, queue, suspect) = shared
             .tasks
             .block(move || {
-                let suspect = take_turn(&worker, &context, jobs, &mut queue);
-                (queue, suspect)
+                let suspect = take_turn(&worker, &context, &mut jobs, &mut queue);
+                (jobs, queue, suspect)
             })
             .await;
         drop(turn);
@@ -64,26 +68,33 @@ pub(super) async fn run(directory: Arc<Directory>, mut queue: mpsc::Receiver<Job
     }
 }
 
-/// Carries out what waits, or, with nothing to do, only recovers. Answers whether the writer has still to recover.
+/// Carries out what waits, or, with nothing to do, only recovers. Answers whether the writer has still to recover;
+/// what its last batch had no room for is in `jobs` then.
 fn take_turn(
     directory: &Arc<Directory>,
     shared: &Shared,
-    mut jobs: Vec<Job>,
+    jobs: &mut VecDeque<Job>,
     queue: &mut mpsc::Receiver<Job>,
 ) -> bool {
     let mut batches = 0;
     loop {
-        let mut bytes: usize = jobs.iter().map(|job| job.bytes).sum();
+        let mut bytes: usize = jobs.iter().map(Job::bytes).sum();
         while jobs.len() < COMMANDS_MAX && bytes < BYTES_MAX {
             let Ok(job) = queue.try_recv() else { break };
-            bytes += job.bytes;
-            jobs.push(job);
+            bytes += job.bytes();
+            jobs.push_back(job);
         }
-        let suspect = directory.carry_out(std::mem::take(&mut jobs), shared);
+        let suspect = directory.carry_out(jobs, shared);
         batches += 1;
-        if batches == BATCHES_PER_TURN || queue.is_empty() {
+        if batches == BATCHES_PER_TURN || (jobs.is_empty() && queue.is_empty()) {
             return suspect;
         }
+    }
+}
+
+fn refuse_all(jobs: &mut VecDeque<Job>, why: &WriteError) {
+    for job in jobs.drain(..) {
+        job.refuse(why);
     }
 }
 
@@ -103,21 +114,17 @@ fn refill_keys(directory: &Arc<Directory>, shared: &Arc<Shared>) {
 }
 
 impl Directory {
-    /// Carries out a batch; an empty one only recovers. Answers whether the writer has still to recover.
-    fn carry_out(&self, jobs: Vec<Job>, shared: &Shared) -> bool {
+    /// Carries out a batch of what waits; an empty one only recovers. Answers whether the writer has still to recover.
+    fn carry_out(&self, jobs: &mut VecDeque<Job>, shared: &Shared) -> bool {
         let mut guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // What was queued before the tenant was halted or closed is not carried out any more.
         if self.is_ended() {
-            for job in jobs {
-                job.refuse(ended_error());
-            }
+            refuse_all(jobs, &ended_error());
             return false;
         }
         // Without a writer it is halted.
         let Some(writer) = guard.as_mut().filter(|_| self.halted().is_none()) else {
-            for job in jobs {
-                job.refuse(halted_error());
-            }
+            refuse_all(jobs, &halted_error());
             return false;
         };
         let finished = writer.batch(jobs, |report, tenancy| {

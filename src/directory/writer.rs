@@ -5,51 +5,30 @@
 //! answered when the append's outcome is known, refused and unchanged commands too: what they were told was
 //! true only if what the batch decided before them is.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use projections::current::CurrentWriter;
 use provisioning::command::{Command, Origin};
-use provisioning::decide::{DecideError, Decision, Draft, Outcome, decide};
-use provisioning::directory::Directory as _;
-use provisioning::event::stored::Protection;
-use provisioning::recorded::{Cause, Txn};
+use provisioning::decide::{DecideError, Decided, Decision, Outcome, decide};
 use provisioning::tenancy::Tenancy;
-use provisioning::{
-    Event, EventId, EventType, Header, Opened, Recorded, Resource, Revision, StreamId, Subject, Timestamp,
-    TxnId,
-};
+use provisioning::{EventType, Revision, StreamId, Timestamp};
 use scim::schemas::Schemas;
-use tokio::sync::oneshot;
 
 use super::condition::Condition;
 use super::durability::BatchFailure;
+use super::job::{Answer, Job};
+use super::transaction::Batch;
 use super::{WriteError, Written};
 use crate::clock::{Clock, IdSource};
-use crate::event_log::{EventLog, NewEvent};
-use crate::sealing::{KeyStore, SealedPayload};
+use crate::event_log::EventLog;
+use crate::sealing::KeyStore;
 use crate::telemetry::metrics::AppendOutcome;
 
 /// How far the clock may stand behind the last event before writes are refused.
 const CLOCK_BEHIND_MAX_MICROS: i64 = 5_000_000;
-
-/// A queued command.
-pub(super) struct Job {
-    pub(super) command: Command,
-    pub(super) origin: Origin,
-    /// The size of the request, for the batch's bound in bytes.
-    pub(super) bytes: usize,
-    pub(super) answer: oneshot::Sender<Result<Written, WriteError>>,
-}
-
-impl Job {
-    /// Tells the caller why the command is not carried out.
-    pub(super) fn refuse(self, why: WriteError) {
-        // A caller that has gone away needs no answer.
-        let _gone = self.answer.send(Err(why));
-    }
-}
 
 /// What a batch did, for whoever watches the tenant.
 #[derive(Debug, Default)]
@@ -87,102 +66,94 @@ pub(super) struct Writer {
     pub(super) condition: Condition,
 }
 
-/// What has been decided in a batch so far.
-struct Batch {
-    events: Vec<NewEvent>,
-    types: Vec<EventType>,
-    last_recorded_at: Option<Timestamp>,
-    greatest_key: u64,
-    tenant_key: Option<u64>,
-    next: Revision,
-    tenancy_changed: bool,
-}
-
 impl Writer {
-    /// Carries out a batch, lets `settle` make its outcome visible, and answers every caller.
+    /// Carries out a batch of what waits, lets `settle` make its outcome visible, and answers the callers. What the
+    /// batch had no room for still waits then.
     pub(super) fn batch(
         &mut self,
-        jobs: Vec<Job>,
+        jobs: &mut VecDeque<Job>,
         settle: impl FnOnce(&BatchReport, &Tenancy),
     ) -> BatchReport {
         let mut report = BatchReport::default();
-        let (callers, work): (Vec<_>, Vec<_>) =
-            jobs.into_iter().map(|job| (job.answer, (job.command, job.origin))).unzip();
+        let mut taken = Vec::new();
         // A defect that one command brings to light must not end the tenant: what the batch did is looked up.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(&work, &mut report)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(jobs, &mut taken, &mut report)));
         let outcome = outcome.unwrap_or_else(|_| {
             tracing::error!(stream = %self.stream, "the writer of a tenant panicked; its last batch is looked up");
             self.suspect = Some("the writer panicked".into());
             let detail = "the write failed by a defect of the service; read the resource before trying again";
             Err(BatchFailure::unavailable("writer_panicked", detail))
         });
-        let answers = outcome.unwrap_or_else(|failure| {
+        let failure = outcome.err().map(|failure| {
             self.view.roll_back();
             report.halt = failure.halt;
             report.damaged = failure.damaged;
-            callers.iter().map(|_| Err(failure.answer.clone())).collect()
+            // Where it cannot even begin, nobody has to wait for another try.
+            if taken.is_empty() {
+                taken.extend(jobs.drain(..));
+            }
+            failure.answer
         });
         settle(&report, self.view.tenancy());
-        for (caller, answer) in callers.into_iter().zip(answers) {
-            // A caller that has gone away has lost interest in the answer, not in the write.
-            let _gone = caller.send(answer);
-        }
+        jobs.extend(taken.into_iter().filter_map(|job| job.settle(failure.as_ref())));
         report
     }
 
+    /// Takes jobs until the batch is full; `taken` has them, with what they came to. `Err` fails all of those.
     fn carry_out(
         &mut self,
-        work: &[(Command, Origin)],
+        jobs: &mut VecDeque<Job>,
+        taken: &mut Vec<Job>,
         report: &mut BatchReport,
-    ) -> Result<Vec<Result<Written, WriteError>>, BatchFailure> {
+    ) -> Result<(), BatchFailure> {
         self.recover(report)?;
         self.view.begin()?;
         let position = self.view.position()?.revision;
-        let mut batch = Batch {
-            events: Vec::new(),
-            types: Vec::new(),
-            last_recorded_at: self.view.last_recorded_at()?,
-            greatest_key: self.view.greatest_key()?,
-            tenant_key: self.tenant_key,
-            next: position.next(),
-            tenancy_changed: false,
-        };
-        let mut answers = Vec::with_capacity(work.len());
-        for (command, origin) in work {
-            answers.push(self.one(command, origin, &mut batch)?);
+        let mut batch = Batch::begin(self)?;
+        while !batch.is_full()
+            && let Some(job) = jobs.pop_front()
+        {
+            match taken.push_mut(job) {
+                Job::One(one) => one.answer = Some(self.one(&one.command, &one.origin, &mut batch)?),
+                Job::Bulk(bulk) => self.bulk(bulk, &mut batch)?,
+            }
         }
         if batch.events.is_empty() {
             self.view.roll_back();
-            return Ok(answers);
+            return Ok(());
         }
         let head = self.append(position, &batch.events, report)?;
-        self.tenant_key = batch.tenant_key;
-        report.greatest_key = batch.greatest_key;
-        report.recorded = batch.types;
-        report.tenancy_changed = batch.tenancy_changed;
+        self.tenant_key = batch.stored(report);
         self.commit(head)?;
         report.committed = Some(head.revision);
-        Ok(answers)
+        Ok(())
     }
 
-    /// Decides one command and applies what it comes to. `Err` fails the whole batch.
-    fn one(
+    /// Carries out one command. `Err` fails the whole batch.
+    fn one(&mut self, command: &Command, origin: &Origin, batch: &mut Batch) -> Result<Answer, BatchFailure> {
+        let adjusts_clock = matches!(command, Command::AdjustClock { .. });
+        self.transaction(origin, adjusts_clock, batch, |view, schemas| decide(command, origin, view, schemas))
+    }
+
+    /// Decides something and applies what it comes to. `Err` fails the whole batch.
+    pub(super) fn transaction(
         &mut self,
-        command: &Command,
         origin: &Origin,
+        adjusts_clock: bool,
         batch: &mut Batch,
-    ) -> Result<Result<Written, WriteError>, BatchFailure> {
-        let recorded_at = match self.instant(command, batch.last_recorded_at) {
+        decide: impl FnOnce(&CurrentWriter, &Schemas) -> Decided<CurrentWriter>,
+    ) -> Result<Answer, BatchFailure> {
+        let recorded_at = match self.instant(adjusts_clock, batch.last_recorded_at()) {
             Ok(instant) => instant,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let decision = match decide(command, origin, &self.view, &self.schemas) {
+        let decision = match decide(&self.view, &self.schemas) {
             Ok(decision) => decision,
             Err(DecideError::Rejected(rejection)) => return Ok(Err(rejection.into())),
             Err(DecideError::Directory(error)) => return Err(error.into()),
         };
         let Decision { events, outcome, notes } = decision;
-        let first = batch.next;
+        let first = batch.next();
         let mut state = None;
         if !events.is_empty() {
             state = self.record(events, origin, recorded_at, batch)?;
@@ -193,14 +164,18 @@ impl Writer {
             Outcome::Unchanged(resource) => (Some(*resource), false),
             Outcome::Done => (None, false),
         };
-        Ok(Ok(Written { resource, created, revisions: first.0..batch.next.0, notes }))
+        Ok(Ok(Written { resource, created, revisions: first.0..batch.next().0, notes }))
     }
 
     /// The instant of a transaction: never before the last event's, but for an accepted clock.
-    fn instant(&self, command: &Command, last: Option<Timestamp>) -> Result<Timestamp, WriteError> {
+    pub(super) fn instant(
+        &self,
+        adjusts_clock: bool,
+        last: Option<Timestamp>,
+    ) -> Result<Timestamp, WriteError> {
         let now = self.clock.now();
         let Some(last) = last else { return Ok(now) };
-        if now >= last || matches!(command, Command::AdjustClock { .. }) {
+        if now >= last || adjusts_clock {
             return Ok(now);
         }
         if last.0 - now.0 <= CLOCK_BEHIND_MAX_MICROS {
@@ -213,97 +188,5 @@ impl Writer {
                      or to accept it"
                     .into(),
         })
-    }
-
-    /// Gives the events of one transaction their headers, seals their payloads and applies them to the view.
-    fn record(
-        &mut self,
-        drafts: Vec<Draft>,
-        origin: &Origin,
-        recorded_at: Timestamp,
-        batch: &mut Batch,
-    ) -> Result<Option<Resource>, BatchFailure> {
-        let txn = TxnId(self.ids.next());
-        let of = u32::try_from(drafts.len()).map_err(|_| {
-            BatchFailure::unavailable("transaction_too_large", "the operation has too many events")
-        })?;
-        let ids: Vec<EventId> = drafts.iter().map(|_| EventId(self.ids.next())).collect();
-        let mut state = None;
-        for ((draft, n), id) in drafts.into_iter().zip(1..).zip(ids.iter().copied()) {
-            let event_type = draft.event.event_type();
-            let (key, payload) = self.protect(&draft, id, batch)?;
-            let cause = draft.cause.map(|index| Cause { stream: self.stream, id: ids[index] });
-            let header = Header {
-                v: 1,
-                stream: self.stream,
-                revision: batch.next,
-                id,
-                event_type,
-                format: 1,
-                subject: draft.subject,
-                attributes: draft.attributes,
-                active: draft.active,
-                received_at: origin.received_at,
-                recorded_at,
-                actor: origin.actor.clone(),
-                via: origin.via,
-                request: origin.request,
-                txn: Txn { id: txn, n, of },
-                cause,
-                key,
-                payload: payload.as_ref().map(|payload| payload.digest.clone()),
-            };
-            batch.events.push(NewEvent {
-                id,
-                header: header.to_bytes(),
-                payload: payload.map(|payload| payload.stored),
-            });
-            batch.types.push(event_type);
-            batch.tenancy_changed |= !matches!(draft.subject, Subject::User(_) | Subject::Group(_));
-            let after = self.view.apply(&Recorded { header, event: Opened::Event(draft.event) })?;
-            if after.is_some() {
-                state = after;
-            }
-            batch.next = batch.next.next();
-        }
-        batch.last_recorded_at = Some(recorded_at);
-        Ok(state)
-    }
-
-    /// Salts or seals an event's payload under its subject's key.
-    fn protect(
-        &mut self,
-        draft: &Draft,
-        id: EventId,
-        batch: &mut Batch,
-    ) -> Result<(Option<u64>, Option<SealedPayload>), BatchFailure> {
-        let Some(bytes) = draft.event.payload() else { return Ok((None, None)) };
-        if draft.event.event_type().protection() == Protection::Plain {
-            return Ok((None, Some(self.keys.plain(&bytes)?)));
-        }
-        let known = match draft.subject {
-            Subject::User(resource) | Subject::Group(resource)
-                if !matches!(draft.event, Event::UserCreated(_) | Event::GroupCreated(_)) =>
-            {
-                self.view.resource(resource)?.and_then(|resource| resource.key)
-            }
-            Subject::User(_) | Subject::Group(_) => None,
-            Subject::Client(_)
-            | Subject::Token(_)
-            | Subject::Tenant
-            | Subject::RegisteredTenant(_)
-            | Subject::Operator(_) => batch.tenant_key,
-        };
-        let key = if let Some(key) = known {
-            key
-        } else {
-            let key = self.keys.draw(batch.greatest_key)?;
-            batch.greatest_key = key;
-            if !matches!(draft.subject, Subject::User(_) | Subject::Group(_)) {
-                batch.tenant_key = Some(key);
-            }
-            key
-        };
-        Ok((Some(key), Some(self.keys.seal(key, id, &bytes)?)))
     }
 }

@@ -9,7 +9,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use projections::ViewError;
 use provisioning::Rejection;
 use scim::{ScimError, ScimType};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::directory::WriteError;
 use crate::directory::catch_up::CatchUpError;
@@ -60,6 +60,24 @@ impl Failure {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
     }
 
+    /// 413 for a bulk request, naming the limit as the RFC does.
+    pub fn bulk_too_large(bytes_max: usize) -> Self {
+        let detail = format!(
+            "the body is larger than the maxPayloadSize of a bulk request ({bytes_max} bytes); send its operations in \
+             several requests"
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "bulk_too_large", detail)
+    }
+
+    /// 413 for a bulk request, naming the limit as the RFC does.
+    pub fn bulk_too_many_operations(operations: usize, operations_max: usize) -> Self {
+        let detail = format!(
+            "the request has {operations} operations, which is more than the maxOperations of a bulk request \
+             ({operations_max}); send them in several requests"
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "bulk_too_many_operations", detail)
+    }
+
     /// 503: the tenant's view has not caught up with its log.
     pub fn view_behind() -> Self {
         let detail = "the tenant's view is catching up with its log; try again in a few seconds";
@@ -87,13 +105,13 @@ impl Failure {
 
     /// The answer in SCIM form (RFC 7644 section 3.12).
     pub fn scim_response(&self) -> HttpResponse {
-        self.builder().content_type(super::scim::CONTENT_TYPE).body(self.scim_body())
+        self.builder().content_type(super::scim::CONTENT_TYPE).body(self.scim_error().to_string())
     }
 
     /// The same as it stands on an HTTP/1.1 connection that it ends.
     pub(super) fn scim_bytes(&self) -> Vec<u8> {
         let (status, code, content_type) = (self.status, self.code, super::scim::CONTENT_TYPE);
-        let body = self.scim_body();
+        let body = self.scim_error().to_string();
         let bytes = body.len();
         format!(
             "HTTP/1.1 {status}\r\n{ERROR_CODE_HEADER}: {code}\r\ncontent-type: {content_type}\r\n\
@@ -102,7 +120,8 @@ impl Failure {
         .into_bytes()
     }
 
-    fn scim_body(&self) -> String {
+    /// The body of the answer in SCIM form.
+    pub fn scim_error(&self) -> Value {
         let mut body = json!({
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
             "status": self.status.as_u16().to_string(),
@@ -111,7 +130,7 @@ impl Failure {
         if let Some(scim_type) = self.scim_type {
             body["scimType"] = scim_type.as_str().into();
         }
-        body.to_string()
+        body
     }
 }
 

@@ -5,6 +5,7 @@
 //! send both.
 
 mod body;
+mod bulk;
 mod conditions;
 mod discovery;
 mod read;
@@ -35,6 +36,7 @@ enum Route {
     Schemas(Option<String>),
     Resources(ResourceType),
     Resource(ResourceType, String),
+    Bulk,
 }
 
 impl Route {
@@ -52,6 +54,7 @@ impl Route {
             ("users", Some(id)) => Self::Resource(ResourceType::User, id),
             ("groups", None) => Self::Resources(ResourceType::Group),
             ("groups", Some(id)) => Self::Resource(ResourceType::Group, id),
+            ("bulk", None) => Self::Bulk,
             _ => return None,
         })
     }
@@ -70,6 +73,7 @@ impl Route {
             Self::Resource(ResourceType::User, _) => "/Users/{id}",
             Self::Resources(ResourceType::Group) => "/Groups",
             Self::Resource(ResourceType::Group, _) => "/Groups/{id}",
+            Self::Bulk => "/Bulk",
         }
     }
 
@@ -78,6 +82,7 @@ impl Route {
             Self::ServiceProviderConfig | Self::ResourceTypes(_) | Self::Schemas(_) => "GET, HEAD, OPTIONS",
             Self::Resources(_) => "GET, HEAD, POST, OPTIONS",
             Self::Resource(..) => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
+            Self::Bulk => "POST, OPTIONS",
         }
     }
 }
@@ -125,7 +130,7 @@ async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> R
     check_address(http, &directory, base_path)?;
     let Some(route) = route else {
         let detail = "there is nothing at this path below the tenant's SCIM base URL; the endpoints are /Users, \
-                      /Groups, /ServiceProviderConfig, /ResourceTypes and /Schemas";
+                      /Groups, /Bulk, /ServiceProviderConfig, /ResourceTypes and /Schemas";
         return Err(Failure::not_found("route_not_found", detail));
     };
     if http.method() == Method::OPTIONS {
@@ -166,6 +171,7 @@ impl ScimRequest<'_> {
                     _ => self.delete(resource_type, id).await,
                 }
             }
+            (Route::Bulk, &Method::POST) => self.bulk(payload).await,
             (route, _) => Err(Failure::method_not_allowed(route.allowed())),
         }
     }

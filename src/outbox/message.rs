@@ -293,10 +293,15 @@ fn cloudevents_type(header: &Header) -> (String, bool) {
         | EventType::GroupUpdated
         | EventType::GroupMembersAdded
         | EventType::GroupMembersRemoved => match header.via {
-            Via::ScimPut => (format!("{RFC}:put:notice"), true),
-            Via::ScimPost | Via::ScimPatch | Via::ScimDelete | Via::Admin | Via::System => {
-                (format!("{RFC}:patch:notice"), true)
-            }
+            Via::ScimPut | Via::ScimBulkPut => (format!("{RFC}:put:notice"), true),
+            Via::ScimPost
+            | Via::ScimPatch
+            | Via::ScimDelete
+            | Via::ScimBulkPost
+            | Via::ScimBulkPatch
+            | Via::ScimBulkDelete
+            | Via::Admin
+            | Via::System => (format!("{RFC}:patch:notice"), true),
         },
         EventType::UserDeactivated => (format!("{RFC}:deactivate"), false),
         EventType::UserReactivated => (format!("{RFC}:activate"), false),

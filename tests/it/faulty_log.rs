@@ -28,7 +28,9 @@ impl FaultHooks for MemoryLog {
 /// What happens to one log.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    queued: Mutex<VecDeque<Fault>>,
+    /// What appends to come meet; `None` for nothing.
+    queued: Mutex<VecDeque<Option<Fault>>>,
+    appended: AtomicU64,
     met: AtomicU64,
     /// An unknown outcome waits for `reopen`.
     closed: AtomicBool,
@@ -45,7 +47,17 @@ pub(crate) struct Faults {
 impl Faults {
     /// Queues a fault for an append to come.
     pub(crate) fn fail_next(&self, fault: Fault) {
-        self.queue().push_back(fault);
+        self.queue().push_back(Some(fault));
+    }
+
+    /// Lets an append to come succeed, before what is queued behind it.
+    pub(crate) fn pass_next(&self) {
+        self.queue().push_back(None);
+    }
+
+    /// How many appends succeeded.
+    pub(crate) fn appended(&self) -> u64 {
+        self.appended.load(Ordering::SeqCst)
     }
 
     /// Nor can the log be reopened or read after the next fault, until it is [`Faults::back`].
@@ -77,7 +89,7 @@ impl Faults {
         self.met.load(Ordering::SeqCst)
     }
 
-    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Fault>> {
+    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Option<Fault>>> {
         self.queued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -90,7 +102,7 @@ impl Faults {
     }
 
     fn next(&self) -> Option<Fault> {
-        let fault = self.queue().pop_front()?;
+        let fault = self.queue().pop_front()??;
         self.met.fetch_add(1, Ordering::SeqCst);
         self.away.store(self.leaves.swap(false, Ordering::SeqCst), Ordering::SeqCst);
         self.closed.store(kind(fault) == FaultKind::OutcomeUnknown, Ordering::SeqCst);
@@ -137,7 +149,9 @@ impl EventLog for FaultyLog {
         // A fault waits for an append that would store something.
         let stands_there = self.inner.head().is_ok_and(|head| head.revision == expected);
         let Some(fault) = stands_there.then(|| self.faults.next()).flatten() else {
-            return self.inner.append(expected, events);
+            let head = self.inner.append(expected, events)?;
+            self.faults.appended.fetch_add(1, Ordering::SeqCst);
+            return Ok(head);
         };
         if let Fault::Stored(_) = fault {
             self.inner.append(expected, events)?;

@@ -269,7 +269,7 @@ async fn every_endpoint_says_what_it_allows() {
         }
     }
     assert_eq!(acme.send("HEAD", &id, None).await.status, 404);
-    for path in ["/", "", "/Bulk", "/Me", "/Users/a/b", "/.search", "/Users/.search", "/Devices"] {
+    for path in ["/", "", "/Bulk/x", "/Me", "/Users/a/b", "/.search", "/Users/.search", "/Devices"] {
         acme.get(path).await.refused(
             404,
             None,
@@ -289,7 +289,7 @@ async fn discovery_is_served_whole_and_one_by_one() {
     let config = acme.get("/ServiceProviderConfig").await.expect(200);
     for (feature, supported) in [
         ("patch", true),
-        ("bulk", false),
+        ("bulk", true),
         ("filter", true),
         ("sort", true),
         ("etag", true),

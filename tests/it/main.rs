@@ -6,6 +6,7 @@ mod append_faults;
 mod architecture;
 mod audited;
 mod bad_input;
+mod bulk;
 mod cli;
 mod conditions;
 mod crash;

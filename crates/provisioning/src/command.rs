@@ -77,6 +77,33 @@ pub struct ScimCommand {
     pub change: Change,
 }
 
+impl Change {
+    /// The door by which the change comes as an operation of a bulk request.
+    pub fn via_bulk(&self) -> Via {
+        match self {
+            Self::Create(_) => Via::ScimBulkPost,
+            Self::Replace(_) => Via::ScimBulkPut,
+            Self::Patch(_) => Via::ScimBulkPatch,
+            Self::Delete => Via::ScimBulkDelete,
+        }
+    }
+}
+
+impl ScimCommand {
+    /// Puts `to` wherever the command refers to `from`: in its values, and in its own resource unless it makes that.
+    pub fn rename(&mut self, from: ResourceId, to: ResourceId) {
+        let (old, new) = (from.to_string(), to.to_string());
+        match &mut self.change {
+            Change::Create(document) | Change::Replace(document) => document.rename(&old, &new),
+            Change::Patch(request) => request.rename(&old, &new),
+            Change::Delete => {}
+        }
+        if self.id == from && !matches!(self.change, Change::Create(_)) {
+            self.id = to;
+        }
+    }
+}
+
 /// A new client of a tenant.
 #[derive(Debug, Clone)]
 pub struct NewClient {

@@ -10,10 +10,12 @@ mod members;
 mod registry;
 mod scope;
 mod tenant;
+mod together;
 mod unique;
 mod user;
 
 pub use decision::{DecideError, Decided, Decision, Draft, Outcome};
+pub use together::{Expecting, memberships_apart};
 
 use scim::ResourceType;
 use scim::schemas::Schemas;
@@ -54,8 +56,8 @@ pub fn decide<D: Directory>(
     Ok(decision?)
 }
 
-/// A precondition on a POST means nothing: there is nothing yet that it could hold for.
-fn decide_scim<D: Directory>(
+/// Decides a SCIM write. A precondition on a POST means nothing: there is nothing yet that it could hold for.
+pub fn decide_scim<D: Directory>(
     command: &ScimCommand,
     origin: &Origin,
     directory: &D,

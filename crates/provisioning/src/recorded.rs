@@ -119,6 +119,14 @@ pub enum Via {
     ScimPatch,
     #[serde(rename = "scim.delete")]
     ScimDelete,
+    #[serde(rename = "scim.bulk.post")]
+    ScimBulkPost,
+    #[serde(rename = "scim.bulk.put")]
+    ScimBulkPut,
+    #[serde(rename = "scim.bulk.patch")]
+    ScimBulkPatch,
+    #[serde(rename = "scim.bulk.delete")]
+    ScimBulkDelete,
     #[serde(rename = "admin")]
     Admin,
     #[serde(rename = "system")]

@@ -18,6 +18,10 @@ const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 pub struct Advertised {
     /// `filter.maxResults`.
     pub page_max: usize,
+    /// `bulk.maxOperations`.
+    pub bulk_operations_max: usize,
+    /// `bulk.maxPayloadSize`.
+    pub bulk_body_bytes_max: usize,
 }
 
 /// `/ServiceProviderConfig`. The event URIs are those of RFC 9967 that are published.
@@ -25,7 +29,11 @@ pub fn service_provider_config(base: &str, advertised: Advertised, event_uris: &
     json!({
         "schemas": [SERVICE_PROVIDER_CONFIG],
         "patch": {"supported": true},
-        "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {
+            "supported": true,
+            "maxOperations": advertised.bulk_operations_max,
+            "maxPayloadSize": advertised.bulk_body_bytes_max,
+        },
         "filter": {"supported": true, "maxResults": advertised.page_max},
         "changePassword": {"supported": false},
         "sort": {"supported": true},
@@ -124,10 +132,12 @@ mod tests {
     #[test]
     fn the_service_provider_config_has_all_that_rfc_7643_requires() {
         let events = ["urn:ietf:params:scim:event:prov:delete"];
-        let config = service_provider_config(BASE, Advertised { page_max: 1_000 }, &events);
+        let advertised =
+            Advertised { page_max: 1_000, bulk_operations_max: 500, bulk_body_bytes_max: 1_048_576 };
+        let config = service_provider_config(BASE, advertised, &events);
         for (feature, supported) in [
             ("patch", true),
-            ("bulk", false),
+            ("bulk", true),
             ("filter", true),
             ("changePassword", false),
             ("sort", true),
@@ -136,8 +146,8 @@ mod tests {
             assert_eq!(config[feature]["supported"], supported, "{feature}");
         }
         assert_eq!(config["filter"]["maxResults"], 1_000);
-        assert_eq!(config["bulk"]["maxOperations"], 0);
-        assert_eq!(config["bulk"]["maxPayloadSize"], 0);
+        assert_eq!(config["bulk"]["maxOperations"], 500);
+        assert_eq!(config["bulk"]["maxPayloadSize"], 1_048_576);
         assert_eq!(config["securityEvents"], json!({"asyncRequest": "none", "eventUris": events}));
         assert_eq!(config["schemas"], json!([SERVICE_PROVIDER_CONFIG]));
         assert_eq!(config["meta"]["location"], format!("{BASE}/ServiceProviderConfig"));

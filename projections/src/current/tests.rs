@@ -392,6 +392,33 @@ fn a_rollback_leaves_nothing_behind() {
     assert_eq!(writer.position().unwrap().revision, longer.head(), "outside a transaction it does nothing");
 }
 
+#[test]
+fn a_trial_inside_a_transaction_leaves_nothing_behind_and_the_transaction_goes_on() {
+    let log = eventful();
+    let (mut tried, mut kept) = (log.clone(), log.clone());
+    tried.record([user(70, "tried"), setting("tried")]);
+    kept.record([user(71, "kept")]);
+    let (place, mut writer, _reader) = views(&log);
+    let (position, tenancy) = (writer.position().unwrap(), writer.tenancy().clone());
+    writer.begin().unwrap();
+    for _ in 0..2 {
+        let savepoint = writer.savepoint().unwrap();
+        for recorded in &tried.events[log.events.len()..] {
+            writer.apply(recorded).unwrap();
+        }
+        assert_eq!(writer.users_named("tried").unwrap(), [id(70)]);
+        writer.return_to(savepoint).unwrap();
+        assert_eq!((writer.position().unwrap(), writer.tenancy()), (position, &tenancy));
+        assert_eq!(writer.users_named("tried").unwrap(), []);
+    }
+    writer.apply(kept.events.last().unwrap()).unwrap();
+    writer.set_root([u8::try_from(kept.head().0).unwrap(); 32]).unwrap();
+    writer.commit().unwrap();
+    let (untried, ..) = views(&kept);
+    let tables = |place: &Place| digest::tables(&place.file("current.db")).unwrap();
+    assert_eq!(tables(&place), tables(&untried));
+}
+
 fn setting(name: &str) -> Draft {
     let settings = testing::object(json!({"tenant": name, "base_path": "/acme/scim/v2"}));
     (Subject::Tenant, None, Event::TenantUpdated(SettingsChange { settings, profile: None }))

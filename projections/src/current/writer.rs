@@ -40,6 +40,10 @@ struct State {
     tenancy: Arc<Tenancy>,
 }
 
+/// A place in the open transaction to go back to, for what is only tried.
+#[derive(Debug)]
+pub struct Savepoint(State);
+
 impl CurrentWriter {
     /// Opens or creates the view of `stream`.
     pub fn open(path: &Path, stream: StreamId) -> Result<Self, ViewError> {
@@ -135,6 +139,22 @@ impl CurrentWriter {
             // still be open makes the next BEGIN fail.
             self.execute("ROLLBACK").ok();
         }
+    }
+
+    /// Marks a place in the open transaction. One trial ends before the next begins.
+    pub fn savepoint(&mut self) -> Result<Savepoint, ViewError> {
+        assert!(self.saved.is_some(), "a savepoint lies inside a transaction");
+        self.execute("SAVEPOINT trial")?;
+        Ok(Savepoint(self.state.clone()))
+    }
+
+    /// Forgets everything behind the place, what is held in memory too. After an error the whole transaction has
+    /// to be rolled back.
+    pub fn return_to(&mut self, savepoint: Savepoint) -> Result<(), ViewError> {
+        self.execute("ROLLBACK TO trial")?;
+        self.execute("RELEASE trial")?;
+        self.state = savepoint.0;
+        Ok(())
     }
 
     /// Settings, clients, tokens, and in the registry tenants and operators.

@@ -22,14 +22,25 @@ pub(super) struct Body {
 /// Reads a JSON body of at most `bytes_max` bytes.
 pub(super) async fn read(
     http: &HttpRequest,
-    mut payload: web::Payload,
+    payload: web::Payload,
     bytes_max: usize,
 ) -> Result<Body, Failure> {
+    let bytes = read_bytes(http, payload, bytes_max, Failure::body_too_large).await?;
+    Ok(Body { json: scim::json::parse(&bytes)?, bytes: bytes.len() })
+}
+
+/// Reads the bytes of a JSON body, at most `bytes_max`; `too_large` is the failure beyond that.
+pub(super) async fn read_bytes(
+    http: &HttpRequest,
+    mut payload: web::Payload,
+    bytes_max: usize,
+    too_large: fn(usize) -> Failure,
+) -> Result<web::BytesMut, Failure> {
     check_media_type(http)?;
     let announced =
         http.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: usize| bytes > bytes_max) {
-        return Err(Failure::body_too_large(bytes_max));
+        return Err(too_large(bytes_max));
     }
     let mut bytes = web::BytesMut::with_capacity(announced.unwrap_or_default());
     while let Some(chunk) = payload.next().await {
@@ -39,7 +50,7 @@ pub(super) async fn read(
         };
         let chunk = chunk.map_err(broken)?;
         if bytes.len() + chunk.len() > bytes_max {
-            return Err(Failure::body_too_large(bytes_max));
+            return Err(too_large(bytes_max));
         }
         bytes.extend_from_slice(&chunk);
     }
@@ -47,7 +58,7 @@ pub(super) async fn read(
         let detail = "the request needs a JSON body and has none";
         return Err(ScimError::new(ScimType::InvalidSyntax, "body_missing", detail).into());
     }
-    Ok(Body { json: scim::json::parse(&bytes)?, bytes: bytes.len() })
+    Ok(bytes)
 }
 
 fn check_media_type(http: &HttpRequest) -> Result<(), Failure> {

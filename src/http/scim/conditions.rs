@@ -23,10 +23,14 @@ fn all(http: &HttpRequest, name: header::HeaderName) -> Option<String> {
 
 /// What `If-Match` asks for.
 pub(super) fn if_match(http: &HttpRequest) -> Precondition {
-    match all(http, header::IF_MATCH) {
-        None => Precondition::None,
-        Some(list) if list.trim() == "*" => Precondition::Exists,
-        Some(list) => Precondition::OneOf(opaque(&list)),
+    all(http, header::IF_MATCH).map_or(Precondition::None, |list| precondition(&list))
+}
+
+/// What a list of tags asks for, also where it stands as the `version` of an operation.
+pub(super) fn precondition(list: &str) -> Precondition {
+    match list.trim() {
+        "*" => Precondition::Exists,
+        list => Precondition::OneOf(opaque(list)),
     }
 }
 

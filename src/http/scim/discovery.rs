@@ -31,21 +31,26 @@ pub(super) fn answer(
     let schemas = Schemas::standard();
     let body = match route {
         Route::ServiceProviderConfig => {
-            let advertised = Advertised { page_max: page_max(http) };
+            let advertised = advertised(http);
             discovery::service_provider_config(base, advertised, crate::outbox::message::EVENT_URIS)
         }
         Route::ResourceTypes(name) => {
             pick(discovery::resource_types(base, &schemas), name.as_deref(), "resource type")?
         }
         Route::Schemas(urn) => pick(discovery::schemas(base, &schemas), urn.as_deref(), "schema")?,
-        Route::Resources(_) | Route::Resource(..) => Value::Null,
+        Route::Resources(_) | Route::Resource(..) | Route::Bulk => Value::Null,
     };
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(body.to_string()))
 }
 
-fn page_max(http: &HttpRequest) -> usize {
-    let house = http.app_data::<actix_web::web::Data<House>>();
-    house.map_or(0, |house| house.config.limits.page_resources_max)
+fn advertised(http: &HttpRequest) -> Advertised {
+    let house = http.app_data::<actix_web::web::Data<House>>().expect("every request belongs to a house");
+    let limits = &house.config.limits;
+    Advertised {
+        page_max: limits.page_resources_max,
+        bulk_operations_max: limits.bulk_operations_max,
+        bulk_body_bytes_max: limits.bulk_body_bytes_max,
+    }
 }
 
 /// One of the resources by its name, or all of them as a list.

@@ -15,7 +15,8 @@ fn routes_are_found_whatever_their_case_and_with_a_trailing_slash() {
     check("/Schemas/urn%3Aietf", Route::Schemas(Some("urn:ietf".into())));
     check("/Users/a/b", None);
     check("", None);
-    check("/Bulk", None);
+    check("/bulk", Route::Bulk);
+    check("/Bulk/x", None);
 }
 
 #[test]

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, web};
+use provisioning::ResourceId;
 use provisioning::command::{Change, Command, Precondition, Provider, ScimCommand};
 use provisioning::recorded::Via;
-use provisioning::{Resource, ResourceId};
+use scim::resource::Document;
 use scim::returned::Returned;
 use scim::schemas::Schemas;
-use scim::{ResourceSchema, ResourceType, dialect};
+use scim::{ResourceSchema, ResourceType, ScimError, dialect};
+use serde_json::Value;
 
 use super::conditions::{etag, if_match};
 use super::read::derive;
@@ -76,9 +78,8 @@ impl ScimRequest<'_> {
     ) -> Result<HttpResponse, Failure> {
         let schema = schema(resource_type);
         let returned = self.returned(&schema)?;
-        let mut body = body::read(self.http, payload, self.body_bytes_max(resource_type)).await?;
-        let notes = dialect::patch_body(&mut body.json, &schema);
-        let change = Change::Patch(scim::patch::parse::parse(body.json, &schema)?);
+        let body = body::read(self.http, payload, self.body_bytes_max(resource_type)).await?;
+        let (change, notes) = read_patch(body.json, &schema)?;
         let (precondition, bytes) = (if_match(self.http), body.bytes);
         let write = Write { resource_type, id, precondition, change, via: Via::ScimPatch, bytes, notes };
         let written = self.submit(write).await?;
@@ -105,10 +106,7 @@ impl ScimRequest<'_> {
     }
 
     fn body_bytes_max(&self, resource_type: ResourceType) -> usize {
-        match resource_type {
-            ResourceType::User => self.house.config.limits.user_body_bytes_max,
-            ResourceType::Group => self.house.config.limits.group_body_bytes_max,
-        }
+        self.house.config.limits.body_bytes_max(resource_type)
     }
 
     /// Reads a POST's or PUT's document.
@@ -116,15 +114,10 @@ impl ScimRequest<'_> {
         &self,
         resource_type: ResourceType,
         payload: web::Payload,
-        change: fn(scim::resource::Document) -> Change,
+        change: fn(Document) -> Change,
     ) -> Result<(Change, Vec<&'static str>, usize), Failure> {
-        let schema = schema(resource_type);
-        let mut body = body::read(self.http, payload, self.body_bytes_max(resource_type)).await?;
-        let mut notes = dialect::resource_body(&mut body.json, &schema);
-        let (document, dropped) = scim::resource::read(body.json, &schema)?;
-        if !dropped.is_empty() {
-            notes.push("attributes.unknown_dropped");
-        }
+        let body = body::read(self.http, payload, self.body_bytes_max(resource_type)).await?;
+        let (document, notes) = read_document(body.json, &schema(resource_type))?;
         Ok((change(document), notes, body.bytes))
     }
 
@@ -134,7 +127,7 @@ impl ScimRequest<'_> {
         let command = Command::Scim(ScimCommand {
             resource_type: write.resource_type,
             id: write.id,
-            provider: Provider { domain: Some(self.client.domain.clone()), kind: self.client.kind },
+            provider: self.provider(),
             precondition: write.precondition,
             change: write.change,
         });
@@ -152,6 +145,11 @@ impl ScimRequest<'_> {
             written.revisions.end - written.revisions.start,
         );
         Ok(written)
+    }
+
+    /// On whose behalf the request acts.
+    pub(super) fn provider(&self) -> Provider {
+        Provider { domain: Some(self.client.domain.clone()), kind: self.client.kind }
     }
 
     /// Answers with the decided state.
@@ -177,14 +175,40 @@ impl ScimRequest<'_> {
         let mut answer = HttpResponse::build(status);
         answer.content_type(CONTENT_TYPE).insert_header((header::ETAG, etag(stored.revision)));
         if status == StatusCode::CREATED {
-            answer.insert_header((header::LOCATION, self.location(&resource)));
+            answer.insert_header((
+                header::LOCATION,
+                self.location(resource.resource_type, &resource.id.to_string()),
+            ));
         }
         Ok(answer.body(renderer.resource(&stored, &derived)))
     }
 
-    fn location(&self, resource: &Resource) -> String {
-        format!("{}/{}/{}", self.base, resource.resource_type.endpoint(), resource.id)
+    /// The address of a resource; the id is part of it as it stands.
+    pub(super) fn location(&self, resource_type: ResourceType, id: &str) -> String {
+        format!("{}/{}/{id}", self.base, resource_type.endpoint())
     }
+}
+
+/// From the body of a POST or PUT to a document, with the names of what was rewritten or tolerated.
+pub(super) fn read_document(
+    mut body: Value,
+    schema: &ResourceSchema,
+) -> Result<(Document, Vec<&'static str>), ScimError> {
+    let mut notes = dialect::resource_body(&mut body, schema);
+    let (document, dropped) = scim::resource::read(body, schema)?;
+    if !dropped.is_empty() {
+        notes.push("attributes.unknown_dropped");
+    }
+    Ok((document, notes))
+}
+
+/// From the body of a PATCH to a change, with the names of what was rewritten.
+pub(super) fn read_patch(
+    mut body: Value,
+    schema: &ResourceSchema,
+) -> Result<(Change, Vec<&'static str>), ScimError> {
+    let notes = dialect::patch_body(&mut body, schema);
+    Ok((Change::Patch(scim::patch::parse::parse(body, schema)?), notes))
 }
 
 fn schema(resource_type: ResourceType) -> Arc<ResourceSchema> {

@@ -248,6 +248,10 @@ fn only_put_makes_a_put_notice() {
         (Via::ScimPatch, "patch"),
         (Via::ScimPost, "patch"),
         (Via::ScimDelete, "patch"),
+        (Via::ScimBulkPut, "put"),
+        (Via::ScimBulkPatch, "patch"),
+        (Via::ScimBulkPost, "patch"),
+        (Via::ScimBulkDelete, "patch"),
         (Via::Admin, "patch"),
         (Via::System, "patch"),
     ] {

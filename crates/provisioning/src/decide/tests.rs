@@ -4,6 +4,7 @@ mod admin;
 mod groups;
 mod properties;
 mod reactivation;
+mod together;
 mod users;
 
 use scim::resource::Document;
