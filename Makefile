@@ -1,6 +1,6 @@
 # Each line is a command that you could type. What is needed: a Rust toolchain and Python 3.
 
-.PHONY: demo test soak lint tools nats-server clean
+.PHONY: demo test soak bench lint tools nats-server clean
 
 # Starts NATS and Muster, lets Okta and Entra provision, and keeps serving until Ctrl-C.
 demo: nats-server
@@ -19,6 +19,13 @@ soak: nats-server
 	SOAK_ROUNDS=$(or $(SOAK_ROUNDS),full) SOAK_REPORT=$(CURDIR)/target/soak.txt \
 		cargo nextest run --profile soak --cargo-profile soak --test it $(if $(SOAK_ONLY),-E 'test($(SOAK_ONLY))'); \
 		ended=$$?; cat target/soak.txt 2>/dev/null; exit $$ended
+
+# What docs/performance.md promises, measured: `make bench`, `make bench BENCH=quick`, `make bench ONLY=get,create`.
+BENCH ?= full
+ONLY ?=
+bench: nats-server
+	cargo build --quiet --release --package muster --package bench
+	cargo run --quiet --release --package bench -- --scale $(BENCH) --only=$(ONLY)
 
 # Form, lints and documentation, with warnings as errors. The documentation is for those who change the code: it
 # shows private items, so links to them are welcome.

@@ -119,7 +119,7 @@ fn files(folders: &[&str], endings: &[&str]) -> Vec<(String, String)> {
 }
 
 fn rust_files() -> Vec<(String, String)> {
-    files(&["src", "crates", "projections/src", "tests", "examples"], &["rs"])
+    files(&["src", "crates", "projections/src", "benches", "tests", "examples"], &["rs"])
 }
 
 fn is_test(file: &str) -> bool {
@@ -333,6 +333,7 @@ fn no_file_names_a_place_on_somebodys_machine() {
         "migrations",
         "tests",
         "examples",
+        "benches",
         "docs",
         "tools",
         ".ci",
