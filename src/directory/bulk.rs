@@ -8,7 +8,7 @@
 
 mod carry_out;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use provisioning::command::{Origin, ScimCommand};
 use provisioning::{Rejection, ResourceId};
@@ -184,7 +184,7 @@ impl BulkJob {
     }
 
     /// Whom the operations of a circle will have created.
-    fn expected(&self, circle: &[usize]) -> Vec<(ResourceId, ResourceType)> {
+    fn expected(&self, circle: &[usize]) -> HashMap<ResourceId, ResourceType> {
         let of = |operation: &usize| {
             let command = self.operations[*operation].command.as_ref()?;
             Some((self.ids[*operation]?, command.resource_type))

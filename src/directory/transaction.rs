@@ -1,5 +1,7 @@
 //! One transaction: from decided events to headers, sealed payloads and the applied view.
 
+use std::time::{Duration, Instant};
+
 use provisioning::command::Origin;
 use provisioning::decide::Draft;
 use provisioning::directory::Directory as _;
@@ -16,11 +18,14 @@ use crate::sealing::SealedPayload;
 
 /// A batch takes no further transaction once its events have this many bytes. The last one may go beyond it.
 const EVENT_BYTES_MAX: usize = 1024 * 1024;
+/// Nor once it has been decided for this long: whoever waits behind a bulk of costly operations has a turn too.
+const DECIDING_MAX: Duration = Duration::from_secs(2);
 
 /// What has been decided in a batch so far.
 pub(super) struct Batch {
     pub(super) events: Vec<NewEvent>,
     bytes: usize,
+    began: Instant,
     types: Vec<EventType>,
     last_recorded_at: Option<Timestamp>,
     greatest_key: u64,
@@ -35,6 +40,7 @@ impl Batch {
         Ok(Self {
             events: Vec::new(),
             bytes: 0,
+            began: Instant::now(),
             types: Vec::new(),
             last_recorded_at: writer.view.last_recorded_at()?,
             greatest_key: writer.view.greatest_key()?,
@@ -50,7 +56,7 @@ impl Batch {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.bytes >= EVENT_BYTES_MAX
+        self.bytes >= EVENT_BYTES_MAX || self.began.elapsed() >= DECIDING_MAX
     }
 
     /// The revision of the next event.

@@ -174,7 +174,8 @@ fn whoever_comes_back_under_another_id_is_known_by_it_to_those_that_refer_to_it(
     let (mut job, _answers) = job(vec![post(0, &[]), post(1, &[0, 2]), post(2, &[2])], None);
     assert_eq!(job.next(), Some(vec![0]));
     job.answer(0, Ok(written(id(77))));
-    assert_eq!(job.expected(&[0, 2]), [(id(77), ResourceType::Group), (id(2), ResourceType::Group)]);
+    let expected = [(id(77), ResourceType::Group), (id(2), ResourceType::Group)];
+    assert_eq!(job.expected(&[0, 2]), HashMap::from(expected));
     let (command, _) = job.command(1);
     let Change::Create(document) = &command.change else { panic!("a POST stays one") };
     let members: Vec<_> = document.members.iter().flatten().map(|member| member.value.clone()).collect();

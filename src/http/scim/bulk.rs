@@ -14,6 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use provisioning::ResourceId;
 use provisioning::command::{Change, Origin, Precondition, Provider, ScimCommand};
 use provisioning::recorded::Via;
+use scim::bulk::parse::{BulkError, parse};
 use scim::bulk::references::{References, RefersTo};
 use scim::bulk::{Asked, Method, Operation, Outcome, Path, Request};
 use scim::schemas::Schemas;
@@ -202,11 +203,12 @@ fn failure_of_all(outcomes: &[OperationOutcome]) -> Option<WriteError> {
 
 impl Reading {
     fn read(self, bytes: &[u8]) -> Result<Read, Failure> {
-        let Request { fail_on_errors, operations } = scim::bulk::parse::parse(scim::json::parse(bytes)?)?;
         let operations_max = self.limits.bulk_operations_max;
-        if operations.len() > operations_max {
-            return Err(Failure::bulk_too_many_operations(operations.len(), operations_max));
-        }
+        let request = parse(scim::json::parse(bytes)?, operations_max).map_err(|error| match error {
+            BulkError::TooManyOperations(count) => Failure::bulk_too_many_operations(count, operations_max),
+            BulkError::Message(error) => error.into(),
+        });
+        let Request { fail_on_errors, operations } = request?;
         let drawn: Vec<ResourceId> = operations.iter().map(|_| ResourceId(self.shared.ids.next())).collect();
         let references = References::of(&operations, |operation| drawn[operation].to_string());
         let (mut queued, mut told) = (Vec::new(), Vec::new());

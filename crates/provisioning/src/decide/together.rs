@@ -4,6 +4,8 @@
 //! members, though they are created in the same transaction and perhaps behind it. And memberships are recorded
 //! behind everything else, so that no event ever names a resource that the log does not know yet.
 
+use std::collections::HashMap;
+
 use scim::ResourceType;
 
 use super::decision::Draft;
@@ -19,7 +21,7 @@ pub struct Expecting<'a, D> {
     /// What is true now.
     pub directory: &'a D,
     /// Whom the transaction will have created at its end.
-    pub expected: &'a [(ResourceId, ResourceType)],
+    pub expected: &'a HashMap<ResourceId, ResourceType>,
 }
 
 impl<D: Directory> Directory for Expecting<'_, D> {
@@ -34,8 +36,10 @@ impl<D: Directory> Directory for Expecting<'_, D> {
     }
 
     fn visible_type(&self, id: ResourceId) -> Result<Option<ResourceType>, D::Error> {
-        let expected = || self.expected.iter().find(|(expected, _)| *expected == id);
-        Ok(self.directory.visible_type(id)?.or_else(|| expected().map(|(_, resource_type)| *resource_type)))
+        match self.expected.get(&id) {
+            Some(resource_type) => Ok(Some(*resource_type)),
+            None => self.directory.visible_type(id),
+        }
     }
 
     fn was_named(&self, id: ResourceId) -> Result<bool, D::Error> {

@@ -12,26 +12,40 @@ use super::references::PREFIX;
 use super::{Asked, BULK_REQUEST, Method, Operation, Path, Request};
 use crate::{Object, ResourceType, ScimError, ScimType};
 
-/// Reads the message. How many operations are too many, the caller knows.
-pub fn parse(body: Value) -> Result<Request, ScimError> {
+/// Why a message is refused as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BulkError {
+    /// It has this many operations, which are too many.
+    #[error("{0} operations are too many for one request")]
+    TooManyOperations(usize),
+    /// It is not what a message has to be.
+    #[error(transparent)]
+    Message(#[from] ScimError),
+}
+
+/// Reads a message of at most `operations_max` operations.
+pub fn parse(body: Value, operations_max: usize) -> Result<Request, BulkError> {
     let mut body = if let Value::Object(body) = body { body } else { Object::new() };
     if !names_bulk_request(take(&mut body, "schemas").as_ref()) {
         let detail = format!("the body must be an object whose schemas attribute has {BULK_REQUEST}");
-        return Err(invalid("bulk_schema_missing", detail));
+        return Err(invalid("bulk_schema_missing", detail).into());
     }
     let fail_on_errors = fail_on_errors(take(&mut body, "failOnErrors"))?;
     let operations = match take(&mut body, "Operations") {
         Some(Value::Array(operations)) if !operations.is_empty() => operations,
         _ => {
             let detail = "Operations must be an array of one or more operations";
-            return Err(invalid("bulk_no_operations", detail));
+            return Err(invalid("bulk_no_operations", detail).into());
         }
     };
+    if operations.len() > operations_max {
+        return Err(BulkError::TooManyOperations(operations.len()));
+    }
     let mut read = Vec::with_capacity(operations.len());
     for (index, operation) in operations.into_iter().enumerate() {
         let Value::Object(operation) = operation else {
             let detail = format!("operation {} must be an object", index + 1);
-            return Err(invalid("bulk_operation_invalid", detail));
+            return Err(invalid("bulk_operation_invalid", detail).into());
         };
         read.push(self::operation(operation));
     }

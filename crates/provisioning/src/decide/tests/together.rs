@@ -1,10 +1,13 @@
 //! POSTs that refer to each other in a circle.
 
+use std::collections::HashMap;
+
 use super::*;
 
 /// Decides POSTs of groups as the writer does: own events one after the other, then the memberships.
 fn together(house: &mut House, groups: &[(u128, Value)]) -> Result<Vec<Draft>, Rejection> {
-    let expected: Vec<_> = groups.iter().map(|(n, _)| (resource_id(*n), ResourceType::Group)).collect();
+    let expected: HashMap<_, _> =
+        groups.iter().map(|(n, _)| (resource_id(*n), ResourceType::Group)).collect();
     let (mut events, mut memberships) = (Vec::new(), Vec::new());
     for (n, body) in groups {
         let command = ScimCommand {
