@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use provisioning::Revision;
+use provisioning::{EventId, Revision};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 #[cfg(test)]
@@ -21,16 +21,23 @@ mod tests;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The layout of the file, kept in SQLite's `user_version`; 0 is a file that was just made.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 const TABLES: &str = "
     CREATE TABLE outbox (
         jetstream_stream TEXT NOT NULL PRIMARY KEY,
         revision INTEGER NOT NULL,
         sequence INTEGER NOT NULL,
-        settled_sequence INTEGER NOT NULL
+        settled_sequence INTEGER NOT NULL,
+        event TEXT
     ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 1;
+    PRAGMA user_version = 2;
+";
+
+/// Layout 1 did not say which event stands at a position.
+const FROM_LAYOUT_1: &str = "
+    ALTER TABLE outbox ADD COLUMN event TEXT;
+    PRAGMA user_version = 2;
 ";
 
 /// How far publishing to one `JetStream` stream has come.
@@ -83,6 +90,7 @@ impl Operations {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         match transaction.pragma_query_value(None, "user_version", |row| row.get(0))? {
             0 => transaction.execute_batch(TABLES)?,
+            1 => transaction.execute_batch(FROM_LAYOUT_1)?,
             LAYOUT => {}
             other => {
                 return Err(OperationsError(format!(
@@ -131,25 +139,44 @@ impl Operations {
         }))
     }
 
-    /// Keeps a position.
+    /// The event at the revision of the kept position, if it was kept too: another log may have another one there.
+    pub fn outbox_event(&self, jetstream_stream: &str) -> Result<Option<EventId>, OperationsError> {
+        let event: Option<Option<String>> = self
+            .lock()
+            .query_row("SELECT event FROM outbox WHERE jetstream_stream = ?1", [jetstream_stream], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        let Some(event) = event.flatten() else { return Ok(None) };
+        match EventId::parse(&event) {
+            Some(event) => Ok(Some(event)),
+            None => Err(OperationsError(format!("the position of {jetstream_stream} names no event"))),
+        }
+    }
+
+    /// Keeps a position, and which event stands at its revision.
     pub fn keep_outbox(
         &self,
         jetstream_stream: &str,
         position: OutboxPosition,
+        event: Option<EventId>,
     ) -> Result<(), OperationsError> {
         let signed = |number: u64| {
             i64::try_from(number)
                 .map_err(|_| OperationsError(format!("the position of {jetstream_stream} is beyond 2^63")))
         };
         self.lock().execute(
-            "INSERT INTO outbox (jetstream_stream, revision, sequence, settled_sequence) VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO outbox (jetstream_stream, revision, sequence, settled_sequence, event)
+             VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (jetstream_stream) DO UPDATE SET revision = excluded.revision,
-                 sequence = excluded.sequence, settled_sequence = excluded.settled_sequence",
+                 sequence = excluded.sequence, settled_sequence = excluded.settled_sequence,
+                 event = excluded.event",
             params![
                 jetstream_stream,
                 signed(position.revision.0)?,
                 signed(position.sequence)?,
-                signed(position.settled_sequence)?
+                signed(position.settled_sequence)?,
+                event.map(|event| event.to_string())
             ],
         )?;
         Ok(())

@@ -14,7 +14,9 @@ mod operator;
 mod pipeline;
 mod positions;
 mod publisher;
+mod refused;
 mod resume;
+mod seen;
 mod slice;
 mod standing;
 mod trouble;
@@ -138,12 +140,14 @@ impl Outbox {
         for ((feed, board), requests) in Feed::ALL.into_iter().zip(boards).zip(self.requests) {
             let broker = Broker::new(client.clone(), feed, self.config.replicas);
             let evidence = Evidence(accepted.clone());
-            let publisher = Publisher::new(feed, broker, Arc::clone(&directories), board, evidence);
+            let directory_changes = directories.changes();
+            let publisher =
+                Publisher::new(feed, broker, Arc::clone(&directories), board, evidence, connection.clone());
             publishers.spawn(publisher.run(Signals {
                 stopping: stopping.clone(),
                 connection: connection.clone(),
                 requests,
-                changes: directories.changes(),
+                changes: directory_changes,
             }));
         }
         drop(accepted);

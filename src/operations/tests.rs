@@ -36,7 +36,7 @@ fn a_tenant_that_begins_has_published_nothing() {
 fn beginning_again_moves_no_position_back() {
     let (_folder, path) = folder();
     let operations = Operations::open(&path).unwrap();
-    operations.keep_outbox("A", position(7, 9)).unwrap();
+    operations.keep_outbox("A", position(7, 9), None).unwrap();
     operations.begin_outbox(&["A"]).unwrap();
     assert_eq!(operations.outbox("A").unwrap(), Some(position(7, 9)));
 }
@@ -46,8 +46,8 @@ fn a_position_is_there_after_the_file_was_opened_again() {
     let (_folder, path) = folder();
     let settled = OutboxPosition { revision: Revision(12), sequence: 34, settled_sequence: 30 };
     let operations = Operations::open(&path).unwrap();
-    operations.keep_outbox("A", position(1, 1)).unwrap();
-    operations.keep_outbox("A", settled).unwrap();
+    operations.keep_outbox("A", position(1, 1), None).unwrap();
+    operations.keep_outbox("A", settled, None).unwrap();
     drop(operations);
     assert_eq!(Operations::open(&path).unwrap().outbox("A").unwrap(), Some(settled));
 }
@@ -80,4 +80,35 @@ fn a_file_that_is_no_database_is_refused() {
     )
     .unwrap();
     assert!(Operations::open(&path).is_err());
+}
+
+#[test]
+fn the_event_at_a_position_is_kept_with_it() {
+    let (_folder, path) = folder();
+    let operations = Operations::open(&path).unwrap();
+    let event = EventId::parse("01a20298-3820-7e01-8000-000000000e01").unwrap();
+    operations.keep_outbox("A", position(7, 9), Some(event)).unwrap();
+    operations.keep_outbox("B", position(7, 9), None).unwrap();
+    assert_eq!(operations.outbox_event("A").unwrap(), Some(event));
+    assert_eq!(operations.outbox_event("B").unwrap(), None);
+    assert_eq!(operations.outbox_event("C").unwrap(), None);
+}
+
+#[test]
+fn a_file_of_the_first_layout_keeps_its_positions() {
+    let (_folder, path) = folder();
+    let first = "
+        CREATE TABLE outbox (
+            jetstream_stream TEXT NOT NULL PRIMARY KEY,
+            revision INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            settled_sequence INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO outbox VALUES ('A', 7, 9, 0);
+        PRAGMA user_version = 1;
+    ";
+    Connection::open(&path).unwrap().execute_batch(first).unwrap();
+    let operations = Operations::open(&path).unwrap();
+    assert_eq!(operations.outbox("A").unwrap(), Some(position(7, 9)));
+    assert_eq!(operations.outbox_event("A").unwrap(), None);
 }

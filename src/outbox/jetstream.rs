@@ -36,6 +36,8 @@ pub(super) struct Prepared {
     pub(super) created: i128,
     /// Its last sequence; also that of messages that are not there any more.
     pub(super) last_sequence: u64,
+    /// For how long it knows a message by its `Nats-Msg-Id`.
+    pub(super) duplicate_window: Duration,
 }
 
 /// A message that the stream holds.
@@ -74,6 +76,8 @@ pub(super) enum Refusal {
     TooLarge,
     /// The broker has had a message with this `Nats-Msg-Id` not long ago, whether it still holds it or not.
     Known,
+    /// The stream does not end as expected: somebody else published, or a message before this one was lost.
+    Outrun(String),
     /// The broker's answer, or that there was none.
     Unclear(String),
 }
@@ -88,7 +92,14 @@ pub(super) struct Broker {
 
 impl Broker {
     pub(super) fn new(client: Client, feed: Feed, replicas: usize) -> Self {
-        Self { feed, replicas, context: ContextBuilder::new().timeout(ANSWER_WAIT_MAX).build(client) }
+        Self {
+            feed,
+            replicas,
+            context: {
+                let context = ContextBuilder::new().timeout(ANSWER_WAIT_MAX).ack_timeout(ANSWER_WAIT_MAX);
+                context.build(client)
+            },
+        }
     }
 
     /// Makes the stream if it is missing and looks whether it is as it must be.
@@ -106,7 +117,11 @@ impl Broker {
         };
         let info = found.cached_info();
         self.check(&info.config)?;
-        Ok(Prepared { created: info.created.unix_timestamp_nanos(), last_sequence: info.state.last_sequence })
+        Ok(Prepared {
+            created: info.created.unix_timestamp_nanos(),
+            last_sequence: info.state.last_sequence,
+            duplicate_window: info.config.duplicate_window,
+        })
     }
 
     async fn create(&self) -> Result<Stream, Trouble> {
@@ -140,6 +155,10 @@ impl Broker {
             "its discard policy must be new, lest it drops messages silently".to_owned()
         } else if config.retention != RetentionPolicy::Limits {
             "its retention must be limits, lest it drops messages that one consumer has seen".to_owned()
+        } else if config.max_messages_per_subject > 0 {
+            "it must not limit messages for each subject, lest it drops older ones silently".to_owned()
+        } else if config.subject_transform.is_some() {
+            "it must not transform subjects".to_owned()
         } else if config.no_ack {
             "it must acknowledge messages".to_owned()
         } else {
@@ -211,14 +230,15 @@ pub(super) async fn acknowledged(answer: PublishAckFuture) -> Result<u64, Refusa
 }
 
 fn refusal(error: &PublishError) -> Refusal {
-    let too_large = match error.kind() {
-        PublishErrorKind::MaxPayloadExceeded => true,
-        PublishErrorKind::Other => std::error::Error::source(error)
-            .and_then(|source| source.downcast_ref::<jetstream::Error>())
-            .is_some_and(|refused| refused.error_code() == ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM),
-        _ => false,
-    };
-    if too_large { Refusal::TooLarge } else { Refusal::Unclear(error.to_string()) }
+    let code = std::error::Error::source(error).and_then(|source| source.downcast_ref::<jetstream::Error>());
+    match (error.kind(), code.map(jetstream::Error::error_code)) {
+        (PublishErrorKind::MaxPayloadExceeded, _)
+        | (PublishErrorKind::Other, Some(ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM)) => Refusal::TooLarge,
+        (PublishErrorKind::WrongLastSequence | PublishErrorKind::WrongLastMessageId, _) => {
+            Refusal::Outrun(error.to_string())
+        }
+        _ => Refusal::Unclear(error.to_string()),
+    }
 }
 
 fn held(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<Held>, Trouble> {

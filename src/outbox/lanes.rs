@@ -19,7 +19,7 @@ use crate::feed::Feed;
 use crate::operations::OutboxPosition;
 
 /// How long a tenant rests that cannot be published now, for a reason that is its own and passes.
-const REST: Duration = Duration::from_secs(2);
+pub(super) const REST: Duration = Duration::from_secs(2);
 
 /// What may be done with a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,16 +45,32 @@ pub(super) struct Lane {
     pub(super) read: Revision,
     /// The last revision whose acceptance was handed over as evidence; `None` until history was asked.
     pub(super) evidenced: Option<Revision>,
-    /// A revision that the broker knew already when it was sent; forgotten when something was stored since.
-    pub(super) known: Option<Revision>,
+    /// The message that was turned away last; forgotten when one of this tenant was stored since.
+    pub(super) turned_away: Option<TurnedAway>,
     queued: bool,
     resting: bool,
 }
 
 impl Lane {
+    fn unresolve(&mut self) {
+        if self.phase == Phase::Live {
+            self.phase = Phase::Unresolved;
+        }
+    }
+
     fn may_publish(&self) -> bool {
         self.phase != Phase::SetAside && !self.resting
     }
+}
+
+/// A message that the broker did not take in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TurnedAway {
+    pub(super) revision: Revision,
+    /// How often, since others were taken in.
+    pub(super) times: u32,
+    /// How many messages of all tenants had been stored before the first time.
+    pub(super) stored_before: u64,
 }
 
 /// Why a tenant may have something to do.
@@ -128,7 +144,7 @@ impl Lanes {
                 position: None,
                 read: Revision::ZERO,
                 evidenced: None,
-                known: None,
+                turned_away: None,
                 queued: false,
                 resting: false,
                 directory,
@@ -175,12 +191,15 @@ impl Lanes {
 
     /// The broker has to be asked where the tenant goes on.
     pub(super) fn unresolve(&mut self, stream: StreamId) {
-        if let Some(lane) = self.tenants.get_mut(&stream)
-            && lane.phase == Phase::Live
-        {
-            lane.phase = Phase::Unresolved;
+        if let Some(lane) = self.tenants.get_mut(&stream) {
+            lane.unresolve();
         }
         self.make_ready(stream);
+    }
+
+    /// Likewise for every tenant, but of one that has nothing to send only when it has.
+    pub(super) fn unresolve_all(&mut self) {
+        self.tenants.values_mut().for_each(Lane::unresolve);
     }
 
     /// Likewise for every tenant that has sent something which was not acknowledged.
@@ -201,12 +220,12 @@ impl Lanes {
     }
 
     /// The tenant is tried again in a while. The others go on.
-    pub(super) fn rest(&mut self, stream: StreamId, trouble: Trouble) {
+    pub(super) fn rest(&mut self, stream: StreamId, trouble: Trouble, time: Duration) {
         if let Some(lane) = self.tenants.get_mut(&stream) {
             lane.resting = true;
             self.board.tenant_trouble(stream, lane.directory.tenant(), Some(trouble));
             self.wakes.push(Box::pin(async move {
-                tokio::time::sleep(REST).await;
+                tokio::time::sleep(time).await;
                 Some(Wake::Rested(stream))
             }));
         }
@@ -222,10 +241,10 @@ impl Lanes {
         }
     }
 
-    /// The tenant's files can be read. Unless it waits for the broker to forget a message, nothing is wrong.
+    /// The tenant's files can be read. Unless the broker turns a message away, nothing is wrong.
     pub(super) fn works(&self, stream: StreamId) {
         if let Some(lane) = self.tenants.get(&stream)
-            && lane.known.is_none()
+            && lane.turned_away.is_none()
         {
             self.board.tenant_trouble(stream, lane.directory.tenant(), None);
         }

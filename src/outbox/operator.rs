@@ -6,6 +6,7 @@ use provisioning::{Revision, StreamId};
 use tokio::sync::oneshot;
 
 use super::jetstream::Broker;
+use super::positions;
 use crate::directory::Directory;
 use crate::feed::Feed;
 use crate::operations::OutboxPosition;
@@ -98,8 +99,8 @@ pub(super) async fn settle(
             at_work.log().head().map_err(|error| ResumeError::Unavailable(error.to_string()))?.revision;
         let settled_sequence = jetstream_last.max(sequence);
         let position = OutboxPosition { revision: from.behind(head)?, sequence, settled_sequence };
-        let kept = at_work.operations().keep_outbox(feed.jetstream_stream(), position);
-        kept.map(|()| position).map_err(|error| ResumeError::Unavailable(error.to_string()))
+        let kept = positions::keep(&at_work, feed.jetstream_stream(), position);
+        kept.map(|()| position).map_err(ResumeError::Unavailable)
     });
     let position = kept.await?;
     let (tenant, jetstream) = (directory.tenant(), feed.jetstream_stream());

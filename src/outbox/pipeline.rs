@@ -2,9 +2,9 @@
 //!
 //! A message that is lost makes the broker refuse all behind it, so that order holds without waiting for each
 //! answer. The sequence alone would not do: a message of somebody else in the place of a lost one would make all
-//! behind it fit again, and the lost one would stay out for ever. Every answer is awaited, in the order of sending, and must name the predicted sequence; after anything
-//! else the caller sends nothing more until [`Pipeline::next`] has nothing left, or the connection is another one
-//! ([`Pipeline::abandon`]).
+//! behind it fit again, and the lost one would stay out for ever (docs/decisions/0014). Every answer is awaited, in
+//! the order of sending, and must name the predicted sequence; after anything else the caller sends nothing more
+//! until [`Pipeline::next`] has nothing left, or the connection is another one ([`Pipeline::abandon`]).
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt as _};

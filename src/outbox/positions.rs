@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use provisioning::StreamId;
+use provisioning::{EventId, Revision, StreamId};
 use tokio::time::Instant;
 
-use crate::directory::Directory;
+use crate::directory::{Directory, decode};
 use crate::operations::OutboxPosition;
 use crate::tasks::Tasks;
 
@@ -52,7 +52,7 @@ impl Positions {
         let (moved, jetstream) = (std::mem::take(&mut self.moved), self.jetstream);
         let keep = move || {
             for (directory, position) in moved.into_values() {
-                if let Err(error) = directory.operations().keep_outbox(jetstream, position) {
+                if let Err(error) = keep(&directory, jetstream, position) {
                     let tenant = directory.tenant();
                     tracing::warn!(
                         tenant.id = tenant, error = %error,
@@ -62,5 +62,26 @@ impl Positions {
             }
         };
         tasks.block(keep).await;
+    }
+}
+
+/// Keeps a position, and which event stands at its revision. Blocks.
+pub(super) fn keep(
+    directory: &Directory,
+    jetstream: &'static str,
+    position: OutboxPosition,
+) -> Result<(), String> {
+    let event = event_at(directory, position.revision)?;
+    let kept = directory.operations().keep_outbox(jetstream, position, event);
+    kept.map_err(|error| error.to_string())
+}
+
+/// The event at a revision of the log; `None` if it has none there. Blocks.
+pub(super) fn event_at(directory: &Directory, revision: Revision) -> Result<Option<EventId>, String> {
+    let Some(before) = revision.0.checked_sub(1) else { return Ok(None) };
+    let stored = directory.log().read(Revision(before), 1).map_err(|error| error.to_string())?;
+    match stored.first().filter(|stored| stored.revision == revision) {
+        Some(stored) => Ok(Some(decode::header(stored).map_err(|error| error.to_string())?.id)),
+        None => Ok(None),
     }
 }

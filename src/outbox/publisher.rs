@@ -14,12 +14,14 @@ use tokio::time::Instant;
 
 use super::acceptance::Evidence;
 use super::connection::Connection;
-use super::jetstream::{Broker, Prepared, Refusal};
-use super::lanes::{Lanes, Phase};
+use super::jetstream::{Broker, Refusal};
+use super::lanes::{Lanes, Phase, REST};
 use super::operator::{self, Request, ResumeError};
 use super::pipeline::{Answer, Outcome, Pipeline};
 use super::positions::Positions;
+use super::refused::{Consequence, Progress, Refused};
 use super::resume::{JetStream, Obstacle, Resolved, Resolver};
+use super::seen::{Change, Seen};
 use super::slice::{self, Slice, SliceError};
 use super::standing::Board;
 use super::trouble::{self, Trouble};
@@ -30,6 +32,10 @@ use crate::operations::OutboxPosition;
 
 /// How long NATS may be away before that is called trouble.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often the JetStream stream is looked at although nothing is wrong: somebody may have altered or removed it
+/// while nothing is published.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long answers are awaited when the service shuts down.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -51,12 +57,12 @@ pub(super) struct Publisher {
     pipeline: Pipeline,
     /// Whose turn it is, and what is still to be sent in it.
     turn: Option<(StreamId, Slice)>,
-    /// Which connection is used.
-    times: u64,
-    /// What the JetStream stream looked like last.
-    prepared: Option<Prepared>,
-    /// It had never held anything when it was first seen.
-    began_empty: bool,
+    connection: watch::Receiver<Connection>,
+    /// What the JetStream stream looked like last, and over which connection.
+    seen: Seen,
+    /// How many messages were stored, and how many before publishing began last.
+    stored: u64,
+    stored_before: u64,
     /// How long the next trouble is waited out.
     pause: Duration,
 }
@@ -90,6 +96,7 @@ impl Publisher {
         directories: Arc<Directories>,
         board: Arc<Board>,
         evidence: Evidence,
+        connection: watch::Receiver<Connection>,
     ) -> Self {
         Self {
             feed,
@@ -102,9 +109,10 @@ impl Publisher {
             board,
             evidence,
             turn: None,
-            times: 0,
-            prepared: None,
-            began_empty: false,
+            connection,
+            seen: Seen::default(),
+            stored: 0,
+            stored_before: 0,
             pause: PAUSE_MIN,
         }
     }
@@ -140,6 +148,7 @@ impl Publisher {
     /// Publishes until something is not as it should be.
     async fn publish(&mut self, signals: &mut Signals) -> Result<Infallible, Interruption> {
         self.begin(&mut signals.connection).await?;
+        let next_look = Instant::now() + LOOK_EVERY;
         loop {
             self.fill().await?;
             if self.pipeline.is_empty() {
@@ -158,12 +167,13 @@ impl Publisher {
                 }
                 Ok(()) = signals.changes.changed() => self.lanes.follow(self.directories.tenants()),
                 _ = signals.connection.changed() => return Err(Interruption::Other),
+                () = tokio::time::sleep_until(next_look) => return Err(Interruption::Other),
             }
         }
     }
 
-    /// Waits for the connection and looks at the JetStream stream. If it is another one than before, or shorter,
-    /// every tenant has to find out anew where it stands.
+    /// Waits for the connection and looks at the JetStream stream. Whatever happened to it that was not our doing,
+    /// no tenant sends anything before it has found out anew where it stands.
     async fn begin(&mut self, connection: &mut watch::Receiver<Connection>) -> Result<(), Trouble> {
         // Whether that was in vain shows in what the connection is like now.
         let connected = connection.wait_for(|connection| connection.up);
@@ -172,18 +182,17 @@ impl Publisher {
         if !up {
             return Err(trouble::not_connected(complaint));
         }
-        self.times = times;
         let prepared = self.broker.prepare().await?;
-        let another = self.prepared.is_none_or(|before| before.created != prepared.created);
-        if another {
-            self.began_empty = prepared.last_sequence == 0;
-        }
-        if another || prepared.last_sequence < self.pipeline.confirmed() {
-            for stream in self.lanes.streams() {
-                self.lanes.unresolve(stream);
+        match self.seen.look(times, prepared, self.pipeline.confirmed()) {
+            Change::None => {}
+            Change::Grown => self.lanes.unresolve_all(),
+            // What it does not hold any more has to be sent again, though nothing new was recorded.
+            Change::Lost => {
+                self.lanes.unresolve_all();
+                self.lanes.streams().into_iter().for_each(|stream| self.lanes.make_ready(stream));
             }
         }
-        self.prepared = Some(prepared);
+        self.stored_before = self.stored;
         self.pipeline.begin(prepared.last_sequence);
         Ok(())
     }
@@ -202,7 +211,7 @@ impl Publisher {
             if let Some(message) = slice.messages.pop_front() {
                 let revision = message.revision;
                 let sent = self.pipeline.send(stream, message).await;
-                sent.map_err(|refusal| self.not_stored(stream, revision, refusal))?;
+                sent.map_err(|refusal| self.not_stored(stream, revision, &refusal))?;
             } else {
                 self.pipeline.pass(stream, slice.end);
                 self.turn = None;
@@ -235,7 +244,7 @@ impl Publisher {
                 }
             }
             Err(SliceError::Unavailable(reason)) => {
-                self.lanes.rest(stream, trouble::files_unreadable(reason));
+                self.lanes.rest(stream, trouble::files_unreadable(reason), REST);
             }
             Err(SliceError::Broken(reason)) => {
                 directory.halt(reason.clone());
@@ -254,7 +263,10 @@ impl Publisher {
             feed: self.feed,
             lane,
             broker: &self.broker,
-            jetstream: JetStream { last_sequence: self.pipeline.confirmed(), began_empty: self.began_empty },
+            jetstream: JetStream {
+                last_sequence: self.pipeline.confirmed(),
+                began_empty: self.seen.began_empty(),
+            },
             tasks: &self.shared.tasks,
         };
         match resolver.resolve().await {
@@ -268,7 +280,7 @@ impl Publisher {
             }
             Ok(Resolved::SetAside(trouble)) => self.lanes.set_aside(stream, trouble),
             Ok(Resolved::AwaitHistory) => {}
-            Err(Obstacle::Files(trouble)) => self.lanes.rest(stream, trouble),
+            Err(Obstacle::Files(trouble)) => self.lanes.rest(stream, trouble, REST),
             Err(Obstacle::Broker(trouble)) => {
                 self.lanes.unresolve(stream);
                 return Err(trouble);
@@ -283,10 +295,11 @@ impl Publisher {
         let sequence = match outcome {
             Outcome::Passed => None,
             Outcome::Stored(sequence) => {
+                self.stored += 1;
                 self.shared.metrics.outbox_published(self.feed.jetstream_stream(), 1);
                 Some(sequence)
             }
-            Outcome::Failed(refusal) => return Err(self.not_stored(stream, revision, refusal)),
+            Outcome::Failed(refusal) => return Err(self.not_stored(stream, revision, &refusal)),
             Outcome::Void => {
                 self.lanes.unresolve(stream);
                 return Ok(());
@@ -300,13 +313,13 @@ impl Publisher {
             settled_sequence: before.settled_sequence,
         };
         lane.position = Some(position);
-        let knew = sequence.is_some() && lane.known.take().is_some();
+        let taken_in_at_last = sequence.is_some() && lane.turned_away.take().is_some();
         if let (Feed::Deprovisioning, Some(sequence)) = (self.feed, sequence) {
             self.evidence.hand_over(lane, revision, sequence, self.shared.clock.now());
         }
         self.positions.moved(&lane.directory, position);
         self.board.moved(stream, position);
-        if knew {
+        if taken_in_at_last {
             self.lanes.works(stream);
         }
         Ok(())
@@ -318,7 +331,7 @@ impl Publisher {
         if let Some((stream, _)) = self.turn.take() {
             self.lanes.unresolve(stream);
         }
-        let times = self.times;
+        let times = self.seen.times();
         loop {
             tokio::select! {
                 answer = self.pipeline.next() => match answer {
@@ -378,38 +391,31 @@ impl Publisher {
         Ok(true)
     }
 
-    fn not_stored(&mut self, stream: StreamId, revision: Revision, refusal: Refusal) -> Interruption {
+    /// What follows from a message that was not stored.
+    fn not_stored(&mut self, stream: StreamId, revision: Revision, refusal: &Refusal) -> Interruption {
         self.lanes.unresolve(stream);
-        match refusal {
-            Refusal::Unclear(reason) => self.refused(&reason).into(),
-            Refusal::TooLarge => {
-                self.too_large(stream, revision);
+        self.shared.metrics.outbox_failed(self.feed.jetstream_stream());
+        let Some(lane) = self.lanes.get(stream) else { return Interruption::Other };
+        let refused = Refused {
+            feed: self.feed,
+            tenant: lane.directory.tenant(),
+            revision,
+            refusal,
+            duplicate_window: self.seen.duplicate_window(),
+            complaint: self.connection.borrow().complaint.clone(),
+        };
+        let progress = Progress { stored: self.stored, stored_here: self.stored > self.stored_before };
+        match refused.weigh(&mut lane.turned_away, progress) {
+            Consequence::Again => Interruption::Other,
+            Consequence::Pause(trouble) => Interruption::Trouble(trouble),
+            Consequence::Rest(trouble, time) => {
+                self.lanes.rest(stream, trouble, time);
                 Interruption::Other
             }
-            Refusal::Known => self.known(stream, revision),
+            Consequence::SetAside(trouble) => {
+                self.lanes.set_aside(stream, trouble);
+                Interruption::Other
+            }
         }
-    }
-
-    /// The broker knows a message that it did not hold when the tenant was resolved. Either it has come late; or it
-    /// was stored not long ago and then removed, and the broker has not forgotten it yet: then this tenant waits.
-    fn known(&mut self, stream: StreamId, revision: Revision) -> Interruption {
-        let Some(lane) = self.lanes.get(stream) else { return Interruption::Other };
-        if lane.known.replace(revision) != Some(revision) {
-            return self.refused("it has that message already").into();
-        }
-        self.lanes.rest(stream, trouble::message_known(self.feed, revision));
-        Interruption::Other
-    }
-
-    fn refused(&self, reason: &str) -> Trouble {
-        self.shared.metrics.outbox_failed(self.feed.jetstream_stream());
-        trouble::refused(self.feed, reason)
-    }
-
-    fn too_large(&mut self, stream: StreamId, revision: Revision) {
-        self.shared.metrics.outbox_failed(self.feed.jetstream_stream());
-        let Some(lane) = self.lanes.get(stream) else { return };
-        let trouble = trouble::message_too_large(self.feed, lane.directory.tenant(), revision);
-        self.lanes.set_aside(stream, trouble);
     }
 }

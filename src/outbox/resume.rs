@@ -7,14 +7,14 @@
 use std::sync::Arc;
 
 use projections::ViewError;
-use provisioning::{EventId, Revision, Timestamp};
+use provisioning::{Revision, Timestamp};
 
 use super::jetstream::{Broker, Held};
 use super::lanes::Lane;
+use super::positions::event_at;
 use super::trouble::{self, Trouble};
 use super::verdict::{Facts, Last, Verdict, weigh};
-use crate::directory::{Directory, decode};
-use crate::event_log::ReadError;
+use crate::directory::Directory;
 use crate::feed::Feed;
 use crate::operations::OutboxPosition;
 use crate::tasks::Tasks;
@@ -64,6 +64,8 @@ pub(super) struct JetStream {
 /// What the tenant's files say.
 struct Local {
     kept: Option<OutboxPosition>,
+    /// The log has another event at the kept revision.
+    kept_differs: bool,
     head: Revision,
     /// Revision and sequence of the last acceptance in evidence.
     accepted: Option<(Revision, u64)>,
@@ -104,6 +106,7 @@ impl Resolver<'_> {
         };
         let verdict = weigh(&Facts {
             kept: local.kept,
+            kept_differs: local.kept_differs,
             accepted: local.accepted.map(|(revision, _)| revision),
             head: local.head,
             last,
@@ -151,17 +154,14 @@ impl Resolver<'_> {
         let (directory, known, feed) = (Arc::clone(&self.lane.directory), self.lane.position, self.feed);
         let asks_history = self.asks_history();
         let read = self.tasks.block(move || {
-            let kept = match known {
-                Some(known) => Some(known),
-                None => directory
-                    .operations()
-                    .outbox(feed.jetstream_stream())
-                    .map_err(|error| error.to_string())?,
+            let (kept, kept_differs) = match known {
+                Some(known) => (Some(known), false),
+                None => kept(&directory, feed)?,
             };
             let head = directory.log().head().map_err(|error| error.to_string())?.revision;
             let accepted =
                 if asks_history { accepted(&directory).map_err(|error| error.to_string())? } else { None };
-            Ok(Local { kept, head, accepted })
+            Ok(Local { kept, kept_differs, head, accepted })
         });
         read.await.map_err(unreadable)
     }
@@ -248,8 +248,9 @@ impl Resolver<'_> {
     /// Looks whether the log has the event that a message is about.
     async fn compare_with_log(&self, held: &Held, revision: Revision) -> Result<Last, Obstacle> {
         let (directory, event) = (Arc::clone(&self.lane.directory), held.event);
-        let in_log = self.tasks.block(move || stands_in_log(&directory, revision, event)).await;
-        let in_log = in_log.map_err(|error| unreadable(error.to_string()))?;
+        let stands_there =
+            self.tasks.block(move || event_at(&directory, revision)).await.map_err(unreadable)?;
+        let in_log = event.is_some() && event == stands_there;
         Ok(Last { sequence: held.sequence, revision, in_log })
     }
 }
@@ -258,20 +259,21 @@ fn unreadable(reason: String) -> Obstacle {
     Obstacle::Files(trouble::files_unreadable(reason))
 }
 
+/// The kept position, and whether the log is another one than that which it speaks of.
+fn kept(directory: &Directory, feed: Feed) -> Result<(Option<OutboxPosition>, bool), String> {
+    let (operations, jetstream) = (directory.operations(), feed.jetstream_stream());
+    let kept = operations.outbox(jetstream).map_err(|error| error.to_string())?;
+    let event = operations.outbox_event(jetstream).map_err(|error| error.to_string())?;
+    let differs = match (kept, event) {
+        (Some(kept), Some(event)) => event_at(directory, kept.revision)? != Some(event),
+        _ => false,
+    };
+    Ok((kept, differs))
+}
+
 fn accepted(directory: &Directory) -> Result<Option<(Revision, u64)>, ViewError> {
     directory.with_history(|history| match history.last_accepted()? {
         Some(revision) => Ok(history.accepted(revision)?.map(|accepted| (revision, accepted.sequence))),
         None => Ok(None),
     })
-}
-
-fn stands_in_log(
-    directory: &Directory,
-    revision: Revision,
-    event: Option<EventId>,
-) -> Result<bool, ReadError> {
-    let stored = directory.log().read(Revision(revision.0.saturating_sub(1)), 1)?;
-    Ok(stored.first().is_some_and(|stored| {
-        stored.revision == revision && decode::header(stored).is_ok_and(|header| Some(header.id) == event)
-    }))
 }

@@ -4,6 +4,7 @@
 //! names anything but tenants, revisions, JetStream streams and what NATS says.
 
 use std::fmt;
+use std::time::Duration;
 
 use provisioning::Revision;
 use serde::Serialize;
@@ -108,13 +109,13 @@ pub(super) fn files_unreadable(reason: String) -> Trouble {
 }
 
 /// The broker does not forget a message that it does not hold any more.
-pub(super) fn message_known(feed: Feed, revision: Revision) -> Trouble {
+pub(super) fn message_known(feed: Feed, revision: Revision, duplicate_window: Duration) -> Trouble {
     let name = feed.jetstream_stream();
     waiting(
         "outbox_message_known",
         format!(
-            "{name} had a message of revision {revision} not long ago and takes in none until it forgets that, in \
-             two minutes at most"
+            "{name} had a message of revision {revision} not long ago and takes in none until it forgets that: its \
+             duplicate_window is {duplicate_window:?}"
         ),
     )
 }

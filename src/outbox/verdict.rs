@@ -24,6 +24,8 @@ pub(super) struct Last {
 pub(super) struct Facts {
     /// The kept position; `None` if it was lost.
     pub(super) kept: Option<OutboxPosition>,
+    /// The log has another event at the kept revision than the one that was published.
+    pub(super) kept_differs: bool,
     /// The last revision that a `deprovisioning.published` event names.
     pub(super) accepted: Option<Revision>,
     /// The end of the log.
@@ -70,7 +72,7 @@ pub(super) fn weigh(facts: &Facts) -> Verdict {
             (None, None) => Verdict::Ask,
         };
     };
-    if kept.revision > facts.head {
+    if kept.revision > facts.head || facts.kept_differs {
         return Verdict::AheadOfLog(kept.revision);
     }
     match facts.last {

@@ -293,7 +293,9 @@ pub(crate) struct Nats {
     pub(crate) port: u16,
     store: PathBuf,
     /// Lines that go into its configuration file.
-    settings: String,
+    pub(crate) settings: String,
+    /// Lines of its `jetstream` block.
+    pub(crate) jetstream: String,
     _folder: TempDir,
 }
 
@@ -308,9 +310,28 @@ impl Nats {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let port = free_port();
         let store = folder.path().join("store");
-        let mut nats = Self { child: None, port, store, settings: settings.to_owned(), _folder: folder };
+        let mut nats = Self {
+            child: None,
+            port,
+            store,
+            settings: settings.to_owned(),
+            jetstream: String::new(),
+            _folder: folder,
+        };
         nats.resume().await;
         nats
+    }
+
+    /// Where it keeps its streams.
+    pub(crate) fn store(&self) -> &Path {
+        &self.store
+    }
+
+    /// Sends it a signal, such as `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let child = self.child.as_ref().expect("the server runs");
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status();
+        assert!(sent.expect("there is a kill command").success());
     }
 
     /// The URL for `--nats`.
@@ -331,9 +352,10 @@ impl Nats {
         assert!(self.child.is_none(), "the server runs already");
         let config = self.store.with_extension("conf");
         let text = format!(
-            "listen: \"127.0.0.1:{}\"\njetstream {{ store_dir: \"{}\" }}\n{}\n",
+            "listen: \"127.0.0.1:{}\"\njetstream {{\nstore_dir: \"{}\"\n{}\n}}\n{}\n",
             self.port,
             self.store.display(),
+            self.jetstream,
             self.settings
         );
         std::fs::write(&config, text).expect("the configuration can be written");

@@ -23,6 +23,7 @@ mod history;
 mod isolation;
 mod lists;
 mod outbox;
+mod outbox_faults;
 mod privacy;
 mod registry;
 mod soak;

@@ -752,3 +752,158 @@ async fn a_service_stops_in_time_while_nats_is_away() {
     acme.user("alice@example.com").await;
     tokio::time::timeout(Duration::from_secs(10), service.stop()).await.expect("it stops in time");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_put_back_halts_both_streams_also_when_it_has_grown_beyond_what_was_published() {
+    let mut nats = Nats::start().await;
+    let mut service = service(&nats.url()).await;
+    let acme = service.create_tenant("acme", "okta").await;
+    let alice = acme.user("alice@example.com").await;
+    set_active(&acme, &alice, false).await;
+    published(&service, &nats, "acme").await;
+    let (folder, old) = (service.tenant_folder("acme"), service.folder().join("old"));
+    service.restarted(|_| copy_folder(&folder, &old)).await;
+    let acme = Tenant { base_url: rebased(&acme, &service), ..acme };
+    for name in ["bob", "carol", "dave"] {
+        acme.user(&format!("{name}@example.com")).await;
+    }
+    published(&service, &nats, "acme").await;
+    // The last deprovisioning message is one that the older log has too: it tells nothing.
+    nats.kill();
+    service
+        .restarted(|_| {
+            for name in ["log.db", "keys.db", "current.db", "history.db"] {
+                remove_database(&folder, name);
+                std::fs::copy(old.join(name), folder.join(name)).unwrap();
+            }
+        })
+        .await;
+    let acme = Tenant { base_url: rebased(&acme, &service), ..acme };
+    for number in 0..10 {
+        let leaver = acme.user(&format!("leaver{number}@example.com")).await;
+        set_active(&acme, &leaver, false).await;
+    }
+    nats.resume().await;
+    for name in [EVENTS, DEPROVISIONING] {
+        let halted = await_reason(&service, "acme", name, "outbox_ahead_of_log").await;
+        assert_eq!(halted["state"], "halted");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_altered_or_removed_while_nobody_writes_is_noticed() {
+    let nats = Nats::start().await;
+    let service = service(&nats.url()).await;
+    let acme = service.create_tenant("acme", "okta").await;
+    acme.user("alice@example.com").await;
+    published(&service, &nats, "acme").await;
+    let context = jetstream::new(nats.connect().await);
+    let mut config = context.get_stream(EVENTS).await.unwrap().cached_info().config.clone();
+    config.discard = stream::DiscardPolicy::Old;
+    context.update_stream(config).await.unwrap();
+    await_reason(&service, "acme", EVENTS, "jetstream_stream_differs").await;
+    context.delete_stream(EVENTS).await.unwrap();
+    eventually("the stream to be filled again", || async {
+        let events = held(&nats, EVENTS, "acme").await;
+        (events.len() as u64 == head(&service, "acme").await).then_some(())
+    })
+    .await;
+    assert_contiguous(&held(&nats, EVENTS, "acme").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_setting_that_loses_or_moves_messages_is_accepted() {
+    type Change = fn(&mut stream::Config);
+    let cases: [(&str, Change); 8] = [
+        ("subjects", |config| config.subjects = vec!["muster.v1.acme.events.>".to_owned()]),
+        ("subjects", |config| config.subjects.push("elsewhere.>".to_owned())),
+        ("discard", |config| config.discard = stream::DiscardPolicy::Old),
+        ("retention", |config| config.retention = stream::RetentionPolicy::WorkQueue),
+        ("retention", |config| config.retention = stream::RetentionPolicy::Interest),
+        ("acknowledge", |config| config.no_ack = true),
+        ("for each subject", |config| config.max_messages_per_subject = 1),
+        ("transform", |config| {
+            config.subject_transform = Some(stream::SubjectTransform {
+                source: "muster.v1.*.events.>".to_owned(),
+                destination: "elsewhere.{{wildcard(1)}}.>".to_owned(),
+            });
+        }),
+    ];
+    let nats = Nats::start().await;
+    let context = jetstream::new(nats.connect().await);
+    let service = service(&nats.url()).await;
+    let acme = service.create_tenant("acme", "okta").await;
+    acme.user("alice@example.com").await;
+    published(&service, &nats, "acme").await;
+    for (wrong, change) in cases {
+        context.delete_stream(EVENTS).await.unwrap();
+        let mut config = stream::Config {
+            name: EVENTS.to_owned(),
+            subjects: vec!["muster.v1.*.events.>".to_owned()],
+            discard: stream::DiscardPolicy::New,
+            ..stream::Config::default()
+        };
+        change(&mut config);
+        // Muster may have made it first.
+        while context.create_stream(config.clone()).await.is_err() {
+            context.delete_stream(EVENTS).await.unwrap();
+        }
+        let status = eventually(&format!("`{wrong}` to be named"), || async {
+            let status = status(&service, "acme", EVENTS).await;
+            let reason = status["reason"].as_str()?.to_owned();
+            (reason.starts_with("jetstream_stream_differs: ") && reason.contains(wrong)).then_some(status)
+        })
+        .await;
+        assert_eq!(status["state"], "halted");
+        await_state(&service, "acme", DEPROVISIONING, "live").await;
+    }
+    context.delete_stream(EVENTS).await.unwrap();
+    eventually("the stream to be filled again", || async {
+        (held(&nats, EVENTS, "acme").await.len() as u64 == head(&service, "acme").await).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_somebody_else_that_takes_our_subjects_is_named() {
+    let nats = Nats::start().await;
+    let context = jetstream::new(nats.connect().await);
+    let everything = stream::Config {
+        name: "EVERYTHING".to_owned(),
+        subjects: vec!["muster.>".to_owned()],
+        ..stream::Config::default()
+    };
+    context.create_stream(everything).await.unwrap();
+    let service = service(&nats.url()).await;
+    let acme = service.create_tenant("acme", "okta").await;
+    let alice = acme.user("alice@example.com").await;
+    set_active(&acme, &alice, false).await;
+    for name in [EVENTS, DEPROVISIONING] {
+        let halted = await_reason(&service, "acme", name, "jetstream_stream_refused").await;
+        assert_eq!(halted["state"], "halted");
+        assert!(halted["reason"].as_str().unwrap().contains("overlap"), "{halted}");
+    }
+    context.delete_stream("EVERYTHING").await.unwrap();
+    published(&service, &nats, "acme").await;
+    assert_contiguous(&held(&nats, EVENTS, "acme").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_nats_does_not_let_publish_holds_up_no_other() {
+    let permissions = "authorization { users: [{ user: muster, password: p, permissions: { publish: { \
+                       deny: [\"muster.v1.acme.>\"] } } }, { user: reader, password: p }] }";
+    let nats = Nats::start_with(permissions).await;
+    let service = service(&format!("nats://muster:p@127.0.0.1:{}", nats.port)).await;
+    let acme = service.create_tenant("acme", "okta").await;
+    let beta = service.create_tenant("beta", "okta").await;
+    acme.user("alice@example.com").await;
+    beta.user("bob@example.com").await;
+    let waiting = eventually("acme alone to wait", || async {
+        beta.user(&format!("{}@example.com", head(&service, "beta").await)).await;
+        let acme = status(&service, "acme", EVENTS).await;
+        let beta = status(&service, "beta", EVENTS).await;
+        (acme["reason"].is_string() && beta["state"] == "live" && beta["lag_events"] == 0).then_some(acme)
+    })
+    .await;
+    assert!(waiting["reason"].as_str().unwrap().contains("Permissions Violation"), "{waiting}");
+}

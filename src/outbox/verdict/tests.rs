@@ -92,6 +92,14 @@ fn a_kept_position_behind_the_end_of_the_log_halts_the_tenant() {
 }
 
 #[test]
+fn a_log_with_another_event_at_the_kept_position_halts_the_tenant_however_long_it_is() {
+    check(
+        Facts { kept: Some(at(9, 30)), kept_differs: true, last: Some(last(4, 30)), ..facts() },
+        Verdict::AheadOfLog(Revision(9)),
+    );
+}
+
+#[test]
 fn what_an_operator_settled_stays_settled() {
     let settled = OutboxPosition { settled_sequence: 50, ..at(7, 41) };
     check(Facts { kept: Some(settled), ..facts() }, Verdict::GoOn(settled));

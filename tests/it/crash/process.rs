@@ -20,11 +20,18 @@ pub(crate) struct Place {
     port: u16,
     /// Limits that a shell sets before it becomes the service: `ulimit -f 4096`.
     pub(crate) limits: Option<String>,
+    /// More arguments of `serve`.
+    pub(crate) arguments: Vec<String>,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder can be made"), port: free_port(), limits: None }
+        Self {
+            folder: tempfile::tempdir().expect("a folder can be made"),
+            port: free_port(),
+            limits: None,
+            arguments: Vec::new(),
+        }
     }
 
     /// The data folder.
@@ -53,6 +60,7 @@ impl Place {
         command
             .args(["serve", "--log-level", "warn", "--listen", &format!("127.0.0.1:{}", self.port), "--data"])
             .arg(self.data())
+            .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr.expect("the log can be written"))
