@@ -1,5 +1,6 @@
 //! Every measurement with the figures that it gives.
 
+mod bulk;
 mod groups;
 mod lists;
 mod long_log;
@@ -21,6 +22,7 @@ pub(crate) struct Measurement {
 pub(crate) const ALL: &[Measurement] = &[
     Measurement { figures: &["create", "create_scaling", "lone_create"], measure: writes::creates },
     Measurement { figures: &["patch"], measure: writes::patches },
+    Measurement { figures: &["bulk"], measure: bulk::creates },
     Measurement { figures: &["get"], measure: reads::by_id },
     Measurement { figures: &["eq"], measure: reads::by_name },
     Measurement { figures: &["outbox", "relay"], measure: outbox::relays },

@@ -235,3 +235,40 @@ impl Script for ChangeMember {
         status(answer, 204)
     }
 }
+
+/// A bulk request of creates of people whom nobody knows yet.
+pub(crate) struct CreateMany {
+    pub(crate) access: Access,
+    /// How many a request.
+    pub(crate) operations: u64,
+}
+
+impl Script for CreateMany {
+    fn ask(&self, turn: u64, request: &mut Vec<u8>) {
+        let mut body =
+            r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":["#.to_owned();
+        for operation in 0..self.operations {
+            let separator = if operation == 0 { "" } else { "," };
+            let bulk_id = operation.to_string();
+            let document = people::document(turn * self.operations + operation);
+            body.extend([
+                separator,
+                r#"{"method":"POST","path":"/Users","bulkId":""#,
+                &bulk_id,
+                r#"","data":"#,
+                &document,
+                "}",
+            ]);
+        }
+        body.push_str("]}");
+        self.access.send("POST", "/Bulk", &body, request);
+    }
+
+    fn check(&self, _turn: u64, answer: &Answer<'_>) -> Result<(), String> {
+        status(answer, 200)?;
+        let done = parsed(answer)?["Operations"].take();
+        let done = done.as_array().map(Vec::as_slice).unwrap_or_default();
+        let created = done.iter().filter(|operation| operation["status"] == "201").count();
+        if created as u64 == self.operations { Ok(()) } else { Err(format!("{created} created")) }
+    }
+}
