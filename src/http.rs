@@ -12,6 +12,7 @@ pub mod error;
 mod forwarded;
 pub mod health;
 mod listener;
+pub mod openapi;
 pub mod scim;
 
 use std::sync::Arc;
@@ -77,6 +78,7 @@ fn routes(app: &mut web::ServiceConfig) {
     app.route("/livez", web::get().to(health::live))
         .route("/readyz", web::get().to(health::ready))
         .route("/metrics", web::get().to(health::metrics))
+        .route("/openapi.json", web::get().to(openapi::serve))
         .service(web::scope("/admin/v1").wrap(from_fn(admin::operators_only)).configure(admin::routes))
         .service(web::scope("/audit/v1").configure(audit::routes))
         .default_service(web::to(scim::serve));

@@ -15,7 +15,7 @@ use provisioning::recorded::Via;
 use serde_json::Value;
 
 use super::error::Failure;
-use super::{House, auth, context};
+use super::{House, auth, context, openapi};
 use crate::directory::Directory;
 use crate::query;
 use crate::reports::{self, EventLimits, Parameters};
@@ -38,7 +38,7 @@ pub(super) fn routes(scope: &mut web::ServiceConfig) {
         .route("/tenants/{tenant}/clients", web::post().to(changes::create_client))
         .route("/tenants/{tenant}/clients/{client}", web::patch().to(changes::update_client))
         .route("/tenants/{tenant}/tokens", web::post().to(changes::issue_token))
-        .route("/tenants/{tenant}/tokens/{token}", web::delete().to(changes::revoke_token))
+        .route("/tenants/{tenant}/tokens/{id}", web::delete().to(changes::revoke_token))
         .route("/tenants/{tenant}/groups", web::post().to(changes::create_group))
         .route("/tenants/{tenant}/users/{user}/activate", web::post().to(changes::activate_user))
         .route("/operators", web::post().to(changes::create_operator))
@@ -85,8 +85,10 @@ pub(super) async fn operators_only(
 
 /// Anything that is not in the route table.
 pub(super) async fn no_route(http: HttpRequest) -> Result<HttpResponse, Failure> {
-    let detail = format!("there is no {} at this path of the interface", http.method());
-    Err(Failure::not_found("route_not_found", detail))
+    Err(match openapi::allowed(http.path()) {
+        Some(methods) => Failure::method_not_allowed(methods),
+        None => Failure::not_found("route_not_found", "there is nothing at this path of the interface"),
+    })
 }
 
 /// A GET that only reads: the path itself says what.

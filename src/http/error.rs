@@ -3,6 +3,8 @@
 //! SCIM answers have the RFC 7644 body and our code in a header; admin and audit answers have a small JSON body.
 //! Inner layers do not know statuses, because "not found" inside is not always 404 outside.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
@@ -34,7 +36,7 @@ pub struct Failure {
     /// One sentence for whoever has to mend it.
     pub detail: String,
     /// The methods that are allowed, for 405.
-    pub allow: Option<&'static str>,
+    pub allow: Option<Cow<'static, str>>,
 }
 
 impl Failure {
@@ -49,7 +51,8 @@ impl Failure {
     }
 
     /// 405, naming what is allowed.
-    pub fn method_not_allowed(allow: &'static str) -> Self {
+    pub fn method_not_allowed(allow: impl Into<Cow<'static, str>>) -> Self {
+        let allow = allow.into();
         let detail = format!("this method is not allowed here; allowed: {allow}");
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail) }
     }
@@ -97,8 +100,8 @@ impl Failure {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             answer.insert_header((header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS)));
         }
-        if let Some(allow) = self.allow {
-            answer.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+        if let Some(allow) = self.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+            answer.insert_header((header::ALLOW, allow));
         }
         answer
     }

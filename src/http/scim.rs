@@ -21,7 +21,7 @@ use provisioning::ResourceId;
 use scim::{ResourceType, ScimError, ScimType};
 
 use super::error::Failure;
-use super::{House, auth, context};
+use super::{House, auth, context, openapi};
 use crate::directory::{Directory, halted_error};
 use crate::query;
 
@@ -192,6 +192,10 @@ fn no_such_base(house: &House, path: &str) -> Failure {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     if house.directories.closed().contains_key(first) {
         return halted_error().into();
+    }
+    let is_ours = !first.is_empty() && path == format!("/{first}");
+    if let Some(methods) = is_ours.then(|| openapi::allowed(path)).flatten() {
+        return Failure::method_not_allowed(methods);
     }
     let detail =
         "no tenant has a SCIM base URL with this path; check the URL in the identity provider's set-up";

@@ -27,6 +27,11 @@ fn assert_same(what: &str, documented: &BTreeSet<String>, in_source: &BTreeSet<S
     );
 }
 
+/// Every stable code that the source makes an error with.
+pub(crate) fn source_error_codes() -> BTreeSet<String> {
+    source::error_codes()
+}
+
 #[test]
 fn every_error_code_is_documented_and_every_documented_one_is_used() {
     let page = Page::read("docs/errors.md");

@@ -22,6 +22,7 @@ mod harness;
 mod history;
 mod isolation;
 mod lists;
+mod openapi;
 mod outbox;
 mod outbox_faults;
 mod privacy;

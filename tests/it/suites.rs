@@ -55,6 +55,23 @@ impl Ground {
     }
 }
 
+/// How long schemathesis asks, in seconds.
+const ASKING_SECONDS: &str = "120";
+
+#[test]
+fn schemathesis_finds_no_breach_of_the_document_in_the_scim_interface() {
+    let ground = Ground::prepare();
+    let url = ground.running.url.clone();
+    ground.run("run_schemathesis.py", &["scim", ASKING_SECONDS, &url]);
+}
+
+#[test]
+fn schemathesis_finds_no_breach_of_the_document_in_the_admin_and_audit_interfaces() {
+    let ground = Ground::prepare();
+    let url = ground.running.url.clone();
+    ground.run("run_schemathesis.py", &["operators", ASKING_SECONDS, &url]);
+}
+
 #[test]
 fn scim2_tester_reports_no_failure() {
     let ground = Ground::prepare();

@@ -162,15 +162,22 @@ async fn a_tenant_that_cannot_be_is_refused_and_leaves_nothing_behind() {
     ] {
         assert_refused(&service.admin(method, path, None).await, 404, "tenant_not_found");
     }
-    for (method, path) in [
-        ("GET", "/admin/v1/nothing"),
-        ("PUT", "/admin/v1/tenants"),
-        ("GET", "/audit/v1/acme/nothing"),
-        ("POST", "/audit/v1/acme/events"),
-        ("FOO", "/admin/v1/tenants"),
-    ] {
+    for (method, path) in
+        [("GET", "/admin/v1/nothing"), ("GET", "/audit/v1/acme/nothing"), ("GET", "/audit/v1/acme/events/1")]
+    {
         assert_refused(&service.admin(method, path, None).await, 404, "route_not_found");
     }
+    for (method, path, allow) in [
+        ("PUT", "/admin/v1/tenants", "GET, POST"),
+        ("FOO", "/admin/v1/tenants", "GET, POST"),
+        ("POST", "/audit/v1/acme/events", "GET"),
+    ] {
+        let answer = service.admin(method, path, None).await;
+        assert_refused(&answer, 405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+    }
+    let answer = service.admin("DELETE", "/livez", None).await;
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET")), "{}", answer.text);
     assert_eq!(service.admin("GET", "/admin/v1/tenants", None).await.expect(200), before);
     let folders = std::fs::read_dir(service.data().join("tenants")).unwrap();
     assert_eq!(folders.count(), 1, "nothing is left of what was refused");
