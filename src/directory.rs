@@ -31,6 +31,7 @@ use projections::history::{HistoryReader, HistoryWriter};
 use provisioning::command::{Command, Origin};
 use provisioning::tenancy::Tenancy;
 use provisioning::{Header, Recorded, Rejection, Resource, Revision, StreamId};
+use scim::schemas::Schemas;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::event_log::{EventLog, ReadError, StoredEvent};
@@ -104,6 +105,8 @@ pub struct Directory {
     greatest_key: AtomicU64,
     condition: Condition,
     tenancy: RwLock<Arc<Tenancy>>,
+    /// What `tenancy` makes of the standard schemas; made when it changes.
+    schemas: RwLock<Schemas>,
     /// The tenant was closed.
     ended: AtomicBool,
     rebuild: Mutex<rebuild::Progress>,
@@ -130,6 +133,11 @@ impl Directory {
     /// Settings, clients and tokens as of the committed view.
     pub fn tenancy(&self) -> Arc<Tenancy> {
         Arc::clone(&self.tenancy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the tenant's users and groups look like, as of the committed view.
+    pub fn schemas(&self) -> Schemas {
+        self.schemas.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Queues a small command and waits for its outcome.

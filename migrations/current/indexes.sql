@@ -21,6 +21,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('external_ids', 'external_ids', '100000 1 1'),
     ('external_ids', 'external_ids_value', '100000 90000 90000 1'),
     ('emails', 'emails', '100000 1 1'),
+    ('added_values', 'added_values', '100000 100000 50000 1 1'),
     ('memberships', 'memberships', '500000 500 1'),
     ('memberships', 'memberships_member', '500000 5');
 ANALYZE sqlite_schema;

@@ -58,6 +58,17 @@ CREATE TABLE emails (
     PRIMARY KEY (value_folded, rid)
 ) STRICT, WITHOUT ROWID;
 
+-- The folded text of every singular attribute of a resource that no standard schema has: what a tenant added. All
+-- of them, whatever the tenant's settings say, since a view never reads those.
+CREATE TABLE added_values (
+    type TEXT NOT NULL,
+    -- The attribute's name, behind its extension's URN and a colon if it has one.
+    path TEXT NOT NULL,
+    value_folded TEXT NOT NULL,
+    rid INTEGER NOT NULL,
+    PRIMARY KEY (type, path, value_folded, rid)
+) STRICT, WITHOUT ROWID;
+
 -- Direct memberships.
 CREATE TABLE memberships (
     group_rid INTEGER NOT NULL,

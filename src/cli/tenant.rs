@@ -26,7 +26,7 @@ pub(super) enum Command {
         /// Identity provider behind the client `default`.
         #[arg(long, value_parser = KINDS)]
         kind: Option<String>,
-        /// A setting; may be given several times.
+        /// A setting; VALUE is text, JSON, or @FILE with JSON. May be given several times.
         #[arg(long, value_name = "KEY=VALUE")]
         set: Vec<Setting>,
     },
@@ -41,7 +41,7 @@ pub(super) enum Command {
     Update {
         /// Name of the tenant.
         id: String,
-        /// A setting; `null` gives it its default. May be given several times.
+        /// A setting; VALUE is text, JSON, or @FILE with JSON; `null` gives it its default. May be given several times.
         #[arg(long, value_name = "KEY=VALUE", required = true)]
         set: Vec<Setting>,
     },
@@ -82,7 +82,7 @@ impl Command {
     }
 }
 
-/// `KEY=VALUE`: true, false, null, numbers and quoted text as JSON has them, everything else as text.
+/// `KEY=VALUE`: JSON where it is JSON, everything else as text; `KEY=@FILE`: the JSON in a file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Setting {
     key: String,
@@ -94,9 +94,12 @@ impl FromStr for Setting {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE, such as initial=invited")?;
-        let value = match serde_json::from_str(value) {
-            Ok(Value::Object(_) | Value::Array(_)) | Err(_) => json!(value),
-            Ok(scalar) => scalar,
+        let value = match value.strip_prefix('@') {
+            Some(file) => {
+                let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+                serde_json::from_str(&text).map_err(|error| format!("{file} is no JSON: {error}"))?
+            }
+            None => serde_json::from_str(value).unwrap_or_else(|_| json!(value)),
         };
         Ok(Self { key: key.to_owned(), value })
     }
@@ -146,20 +149,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_scalars_or_text() {
+    fn settings_are_json_or_text_or_the_json_in_a_file() {
         for (text, value) in [
             ("initial=invited", json!("invited")),
             ("host=null", json!(null)),
             ("a=true", json!(true)),
             ("a=12", json!(12)),
             ("a=\"12\"", json!("12")),
-            ("a={}", json!("{}")),
+            ("a={}", json!({})),
+            ("a=[\"b\"]", json!(["b"])),
+            ("a={", json!("{")),
             ("a=b=c", json!("b=c")),
             ("a=", json!("")),
         ] {
             assert_eq!(text.parse::<Setting>().unwrap().value, value, "{text}");
         }
         assert!("initial".parse::<Setting>().is_err());
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        assert!(format!("a=@{manifest}").parse::<Setting>().unwrap_err().contains("no JSON"));
+        assert!("a=@/nowhere/schemas.json".parse::<Setting>().unwrap_err().contains("/nowhere/schemas.json"));
+        let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/scim/schemas/group.json");
+        assert!(format!("a=@{schema}").parse::<Setting>().unwrap().value.is_object());
     }
 
     #[test]

@@ -13,7 +13,6 @@ use projections::current::{CurrentReader, CurrentWriter};
 use projections::history::{HistoryReader, HistoryWriter};
 use provisioning::tenancy::Tenancy;
 use provisioning::{Revision, StreamId};
-use scim::schemas::Schemas;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::catch_up::{self, CatchUpError};
@@ -181,6 +180,7 @@ impl Directory {
             condition: condition.clone(),
             ended: AtomicBool::new(false),
             tenancy: RwLock::new(Arc::new(view.tenancy().clone())),
+            schemas: RwLock::new(view.schemas().clone()),
             rebuild: Mutex::new(rebuild::Progress::default()),
             upkeep: Mutex::new(()),
             current_readers: Readers::new(current_path, CurrentReader::open),
@@ -193,7 +193,6 @@ impl Directory {
                 clock: Arc::clone(&shared.clock),
                 ids: Arc::clone(&shared.ids),
                 stream,
-                schemas: Schemas::standard(),
                 tenant_key: tenant_key(log.as_ref())?,
                 suspect: None,
                 condition,
@@ -210,6 +209,9 @@ impl Directory {
 
     pub(super) fn put_tenancy(&self, tenancy: &Tenancy, shared: &Shared) {
         shared.index.put(&self.tenant, tenancy);
+        if self.tenancy().settings != tenancy.settings {
+            *self.schemas.write().unwrap_or_else(PoisonError::into_inner) = tenancy.settings.schemas();
+        }
         *self.tenancy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tenancy.clone());
     }
 

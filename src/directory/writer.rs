@@ -57,7 +57,6 @@ pub(super) struct Writer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) stream: StreamId,
-    pub(super) schemas: Schemas,
     /// The key of the subject `tenant`, once the log names it.
     pub(super) tenant_key: Option<u64>,
     /// Log or view failed, and why: before the next batch the log has to be reopened and its tail read.
@@ -147,7 +146,7 @@ impl Writer {
             Ok(instant) => instant,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let decision = match decide(&self.view, &self.schemas) {
+        let decision = match decide(&self.view, self.view.schemas()) {
             Ok(decision) => decision,
             Err(DecideError::Rejected(rejection)) => return Ok(Err(rejection.into())),
             Err(DecideError::Directory(error)) => return Err(error.into()),

@@ -123,7 +123,8 @@ async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> R
         && auth::is_anonymous(http)
     {
         let directory = anonymous_tenant(http, house, base_path)?;
-        return discovery::answer(http, route, &base_url(http, house, &directory), &parameters);
+        let (base, schemas) = (base_url(http, house, &directory), directory.schemas());
+        return discovery::answer(http, route, &base, &schemas, &parameters);
     }
     let client = auth::scim_client(http, house)?;
     let directory = Arc::clone(&client.directory);
@@ -152,7 +153,7 @@ impl ScimRequest<'_> {
         let reads = matches!(*self.http.method(), Method::GET | Method::HEAD);
         match (&route, self.http.method()) {
             (route, _) if route.is_discovery() => {
-                discovery::answer(self.http, route, &self.base, &self.parameters)
+                discovery::answer(self.http, route, &self.base, &self.directory.schemas(), &self.parameters)
             }
             (Route::Resources(resource_type), _) if reads => self.list(*resource_type).await,
             (Route::Resource(resource_type, id), _) if reads => {

@@ -27,6 +27,7 @@ mod outbox;
 mod outbox_faults;
 mod privacy;
 mod registry;
+mod schemas;
 mod soak;
 mod suites;
 mod tenants;

@@ -41,7 +41,9 @@ pub fn decide<D: Directory>(
         Command::CreateTenant { settings, profile, client, token } => {
             tenant::create(tenancy, settings, profile.as_ref(), client, token)
         }
-        Command::UpdateTenant { settings, profile } => tenant::update(tenancy, settings, profile.as_ref()),
+        Command::UpdateTenant { settings, profile } => {
+            return tenant::update(directory, settings, profile.as_ref());
+        }
         Command::CreateClient(client) => tenant::create_client(tenancy, client),
         Command::UpdateClient { id, enabled } => tenant::update_client(tenancy, *id, *enabled),
         Command::IssueToken(token) => tenant::issue_token(tenancy, token, origin.received_at),

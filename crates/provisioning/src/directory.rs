@@ -38,6 +38,19 @@ pub trait Directory {
         external_id: &str,
     ) -> Result<Vec<ResourceId>, Self::Error>;
 
+    /// Live resources of that type that have this text as the value of an attribute which the tenant added, hidden
+    /// ones too, oldest first: compared folded, so that case differs among them. The path is the attribute's name,
+    /// behind its extension's URN and a colon if it has one.
+    fn holders_of_added(
+        &self,
+        resource_type: ResourceType,
+        path: &str,
+        folded: &str,
+    ) -> Result<Vec<ResourceId>, Self::Error>;
+
+    /// Whether there is any live resource of that type, hidden ones too.
+    fn has_resources(&self, resource_type: ResourceType) -> Result<bool, Self::Error>;
+
     /// Whether `member` is a direct member of `group` now.
     fn is_member(&self, group: ResourceId, member: ResourceId) -> Result<bool, Self::Error>;
 

@@ -11,6 +11,7 @@ mod items;
 
 use std::collections::BTreeMap;
 
+use scim::schemas::{Additions, Schemas};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClientId, OperatorId, StreamId, TokenId};
@@ -126,6 +127,18 @@ pub struct Settings {
     pub post_deactivated: PostDeactivated,
     /// How users start.
     pub initial: InitialState,
+    /// Attributes and extensions beside the standard ones.
+    pub schemas: Option<Additions>,
+    /// Paths of attributes that take their canonical values only.
+    pub enforce_canonical_values: Option<Vec<String>>,
+}
+
+impl Settings {
+    /// What users and groups of the tenant look like. Made anew with each call: keep it.
+    pub fn schemas(&self) -> Schemas {
+        let additions = self.schemas.clone().unwrap_or_default();
+        Schemas::extended(&additions, self.enforce_canonical_values.as_deref().unwrap_or_default())
+    }
 }
 
 /// A client: one connection of an identity provider.

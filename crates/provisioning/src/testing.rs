@@ -165,6 +165,27 @@ impl Directory for Model {
         Ok(self.resources.values().filter(holds).map(|resource| resource.id).collect())
     }
 
+    fn holders_of_added(
+        &self,
+        resource_type: ResourceType,
+        path: &str,
+        folded: &str,
+    ) -> Result<Vec<ResourceId>, Infallible> {
+        let holds = |resource: &&Resource| {
+            let value = match path.rsplit_once(':') {
+                None => resource.attributes.get(path),
+                Some((urn, name)) => resource.attributes.get(urn).and_then(|inner| inner.get(name)),
+            };
+            resource.resource_type == resource_type
+                && value.and_then(Value::as_str).is_some_and(|value| fold(value) == folded)
+        };
+        Ok(self.resources.values().filter(holds).map(|resource| resource.id).collect())
+    }
+
+    fn has_resources(&self, resource_type: ResourceType) -> Result<bool, Infallible> {
+        Ok(self.resources.values().any(|resource| resource.resource_type == resource_type))
+    }
+
     fn is_member(&self, group: ResourceId, member: ResourceId) -> Result<bool, Infallible> {
         Ok(self.members.get(&group).is_some_and(|members| members.contains(&member)))
     }

@@ -94,10 +94,7 @@ fn resource_type(base: &str, schema: &ResourceSchema) -> Value {
 /// The resources of `/Schemas`, each by its URN, and each once.
 pub fn schemas(base: &str, schemas: &Schemas) -> Vec<(String, Value)> {
     let mut resources: Vec<(String, Value)> = Vec::new();
-    let [user, group] = [&schemas.user, &schemas.group];
-    let shapes =
-        [user, group].into_iter().flat_map(|shape| std::iter::once(&shape.core).chain(&shape.extensions));
-    for shape in shapes {
+    for shape in [&schemas.user, &schemas.group].into_iter().flat_map(|shape| shape.all()) {
         if !resources.iter().any(|(id, _)| *id == shape.id) {
             resources.push((shape.id.clone(), schema(base, shape)));
         }

@@ -8,6 +8,7 @@
 mod canonical;
 mod check;
 mod names;
+mod reference;
 
 use serde_json::Value;
 
@@ -64,7 +65,7 @@ pub fn read(body: Value, schema: &ResourceSchema) -> Result<(Document, Vec<Strin
     }
     let find = |name: &str| schema.core.attribute(name);
     attributes.extend(canonical::object(core, find, &Prefix::default(), &mut dropped));
-    check::document(&attributes, schema)?;
+    check::document(&attributes, schema, None)?;
     forget_write_only(&mut attributes, schema);
     let external_id = match attributes.remove(EXTERNAL_ID) {
         Some(Value::String(external_id)) if !external_id.is_empty() => Some(external_id),
@@ -202,9 +203,11 @@ fn carry_over(
     Ok(())
 }
 
-/// Required attributes are present and every value has its attribute's type: what must hold after a PATCH.
-pub fn validate(attributes: &Object, schema: &ResourceSchema) -> Result<(), ScimError> {
-    check::document(attributes, schema)
+/// Required attributes are present and every value has its attribute's type: what must hold after a PATCH. What is
+/// as it was `before` is not looked at again: a schema may have become stricter since, and a leaver's deactivation
+/// must not be refused for what the request does not touch.
+pub fn validate(attributes: &Object, before: &Object, schema: &ResourceSchema) -> Result<(), ScimError> {
+    check::document(attributes, schema, Some(before))
 }
 
 /// The `schemas` of an answer: the core URN, then the URN of each extension that the document has.

@@ -86,6 +86,7 @@ pub enum UniquenessRule {
 /// One attribute or sub-attribute with its characteristics; the defaults are RFC 7643 section 2.2's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the characteristics are the RFC's, each for itself")]
 pub struct Attribute {
     /// The canonical spelling.
     pub name: String,
@@ -122,6 +123,10 @@ pub struct Attribute {
     /// What a reference may point to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reference_types: Vec<String>,
+    /// Whether the canonical values are the only ones allowed: a choice of the tenant's, for which the RFC has no
+    /// characteristic.
+    #[serde(skip)]
+    pub canonical_values_enforced: bool,
 }
 
 fn string_type() -> AttributeType {
@@ -141,6 +146,7 @@ pub struct Schema {
     /// The URN.
     pub id: String,
     /// A name for people.
+    #[serde(default)]
     pub name: String,
     /// A sentence for people.
     #[serde(default)]
@@ -172,9 +178,34 @@ pub struct ResourceSchema {
     pub core: Schema,
     /// Schemas whose attributes stand in an object under their URN.
     pub extensions: Vec<Schema>,
+    hides_parts: bool,
 }
 
 impl ResourceSchema {
+    /// The schemas of a type.
+    pub fn new(resource_type: ResourceType, core: Schema, extensions: Vec<Schema>) -> Self {
+        // What is write-only is never stored, so nothing has to hide it.
+        let hides = |attribute: &Attribute| {
+            let unasked = |rule: ReturnedRule| matches!(rule, ReturnedRule::Never | ReturnedRule::Request);
+            attribute.mutability != Mutability::WriteOnly
+                && (unasked(attribute.returned)
+                    || attribute.sub_attributes.iter().any(|part| unasked(part.returned)))
+        };
+        let mut attributes = std::iter::once(&core).chain(&extensions).flat_map(|schema| &schema.attributes);
+        let hides_parts = attributes.any(hides);
+        Self { resource_type, core, extensions, hides_parts }
+    }
+
+    /// Whether a stored document may have parts that an answer leaves out although the client chose nothing.
+    pub fn hides_parts(&self) -> bool {
+        self.hides_parts
+    }
+
+    /// All schemas, the core one first.
+    pub fn all(&self) -> impl Iterator<Item = &Schema> {
+        std::iter::once(&self.core).chain(&self.extensions)
+    }
+
     /// The extension with that URN, whatever its case.
     pub fn extension(&self, urn: &str) -> Option<&Schema> {
         self.extensions.iter().find(|schema| schema.id.eq_ignore_ascii_case(urn))
@@ -201,6 +232,7 @@ mod tests {
             returned: ReturnedRule::Default,
             uniqueness: UniquenessRule::None,
             reference_types: Vec::new(),
+            canonical_values_enforced: false,
         };
         assert_eq!(attribute, expected);
     }

@@ -5,11 +5,18 @@
 //! (sections 2.3.6 and 2.3.7), addresses have a `primary` (section 2.4). `members.display` and `manager.$ref`
 //! are ours to derive and therefore read-only. Descriptions are our own.
 
+mod additions;
+mod check;
+mod read;
+
 use std::sync::{Arc, LazyLock};
 
 use serde::de::DeserializeOwned;
 
 use crate::schema::{Attribute, ResourceSchema, ResourceType, Schema};
+
+pub use additions::Additions;
+pub use check::SchemaError;
 
 /// URN of the core User schema.
 pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -22,20 +29,20 @@ pub const ENTERPRISE_USER: &str = "urn:ietf:params:scim:schemas:extension:enterp
 static COMMON: LazyLock<Vec<Attribute>> = LazyLock::new(|| shipped(include_str!("../schemas/common.json")));
 
 static STANDARD: LazyLock<Schemas> = LazyLock::new(|| Schemas {
-    user: Arc::new(ResourceSchema {
-        resource_type: ResourceType::User,
-        core: with_common(shipped(include_str!("../schemas/user.json"))),
-        extensions: vec![shipped(include_str!("../schemas/enterprise_user.json"))],
-    }),
-    group: Arc::new(ResourceSchema {
-        resource_type: ResourceType::Group,
-        core: with_common(shipped(include_str!("../schemas/group.json"))),
-        extensions: Vec::new(),
-    }),
+    user: Arc::new(ResourceSchema::new(
+        ResourceType::User,
+        with_common(shipped(include_str!("../schemas/user.json"))),
+        vec![shipped(include_str!("../schemas/enterprise_user.json"))],
+    )),
+    group: Arc::new(ResourceSchema::new(
+        ResourceType::Group,
+        with_common(shipped(include_str!("../schemas/group.json"))),
+        Vec::new(),
+    )),
 });
 
-/// The resource types of a tenant with their schemas.
-#[derive(Debug, Clone)]
+/// The resource types of a tenant with their schemas. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schemas {
     /// What a User looks like.
     pub user: Arc<ResourceSchema>,
@@ -47,6 +54,34 @@ impl Schemas {
     /// User, Group and `EnterpriseUser` as in RFC 7643 with its verified errata.
     pub fn standard() -> Self {
         STANDARD.clone()
+    }
+
+    /// The standard schemas with what a tenant adds, and with those attributes whose canonical values are the only
+    /// ones allowed. Total: what [`Additions::check`] would refuse is passed over, since the standard has the name.
+    pub fn extended(additions: &Additions, enforced: &[String]) -> Self {
+        let mut schemas = Self::standard();
+        if *additions == Additions::default() && enforced.is_empty() {
+            return schemas;
+        }
+        for shape in [&mut schemas.user, &mut schemas.group] {
+            let mut extended = additions.to(shape);
+            for path in enforced {
+                additions::enforce(&mut extended, path);
+            }
+            *shape = Arc::new(extended);
+        }
+        schemas
+    }
+
+    /// Whether an attribute is a tenant's addition: the standard has none of that name. In schema spelling; the
+    /// URN is that of an extension.
+    pub fn is_added(resource_type: ResourceType, extension: Option<&str>, attribute: &str) -> bool {
+        let standard = STANDARD.of(resource_type);
+        let known = |schema: &Schema| schema.attributes.iter().any(|known| known.name == attribute);
+        match extension {
+            None => !known(&standard.core),
+            Some(urn) => !standard.extensions.iter().any(|schema| schema.id == urn && known(schema)),
+        }
     }
 
     /// The schema of a type.

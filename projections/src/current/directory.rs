@@ -61,6 +61,27 @@ impl Directory for CurrentWriter {
         .map_err(failed)
     }
 
+    fn holders_of_added(
+        &self,
+        resource_type: ResourceType,
+        path: &str,
+        folded: &str,
+    ) -> Result<Vec<ResourceId>, ViewError> {
+        query::all(
+            &self.connection,
+            "SELECT r.id FROM added_values AS v JOIN resources AS r ON r.rid = v.rid
+             WHERE v.type = ?1 AND v.path = ?2 AND v.value_folded = ?3 ORDER BY v.rid",
+            params![Column(resource_type), path, folded],
+            |row| read(row, 0),
+        )
+        .map_err(failed)
+    }
+
+    fn has_resources(&self, resource_type: ResourceType) -> Result<bool, ViewError> {
+        let any = "SELECT 1 FROM resources WHERE type = ?1 LIMIT 1";
+        query::exists(&self.connection, any, [Column(resource_type)]).map_err(failed)
+    }
+
     fn is_member(&self, group: ResourceId, member: ResourceId) -> Result<bool, ViewError> {
         query::exists(
             &self.connection,

@@ -1,4 +1,4 @@
-//! A resource as rows: its own, its external ids, its e-mail addresses.
+//! A resource as rows: its own, its external ids, its e-mail addresses, its values of added attributes.
 //!
 //! Only what an event changed is written: an indexed column that is set to its old value would still cost the
 //! index two writes.
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use provisioning::{Resource, ResourceId, Revision};
 use rusqlite::{Connection, Row, params};
 use scim::fold::fold;
+use scim::schemas::Schemas;
 use scim::{Object, ResourceType};
 use serde_json::Value;
 
@@ -36,16 +37,21 @@ const WRITE_EXTERNAL_ID: &str = "\
     ON CONFLICT DO UPDATE SET value = ?4";
 const DELETE_EMAIL: &str = "DELETE FROM emails WHERE value_folded = ?1 AND rid = ?2";
 const INSERT_EMAIL: &str = "INSERT INTO emails (value_folded, rid) VALUES (?1, ?2)";
+const DELETE_ADDED: &str =
+    "DELETE FROM added_values WHERE type = ?1 AND path = ?2 AND value_folded = ?3 AND rid = ?4";
+const INSERT_ADDED: &str = "INSERT INTO added_values (type, path, value_folded, rid) VALUES (?1, ?2, ?3, ?4)";
 
 /// What other tables and indexes say about a resource.
 pub(super) struct Indexed {
     rid: Revision,
+    resource_type: ResourceType,
     name_folded: Option<String>,
     display: Option<String>,
     active: bool,
     hidden: bool,
     external_ids: BTreeMap<String, String>,
     emails: BTreeSet<String>,
+    added: BTreeSet<(String, String)>,
 }
 
 impl Indexed {
@@ -60,6 +66,7 @@ impl Indexed {
         };
         Self {
             rid: resource.created_revision,
+            resource_type: resource.resource_type,
             name_folded: name.map(fold),
             display: display.map(str::to_owned),
             active: resource.active,
@@ -69,8 +76,47 @@ impl Indexed {
                 ResourceType::User => folded_emails(&resource.attributes),
                 ResourceType::Group => BTreeSet::new(),
             },
+            added: folded_additions(resource),
         }
     }
+
+    /// Of a resource that is no more.
+    fn emptied(&self) -> Self {
+        Self {
+            rid: self.rid,
+            resource_type: self.resource_type,
+            name_folded: None,
+            display: None,
+            active: self.active,
+            hidden: self.hidden,
+            external_ids: BTreeMap::new(),
+            emails: BTreeSet::new(),
+            added: BTreeSet::new(),
+        }
+    }
+}
+
+/// Paths and folded texts of singular attributes that no standard schema has. Only a URN has colons.
+fn folded_additions(resource: &Resource) -> BTreeSet<(String, String)> {
+    let mut added = BTreeSet::new();
+    for (name, value) in &resource.attributes {
+        if let Value::String(text) = value {
+            if Schemas::is_added(resource.resource_type, None, name) {
+                added.insert((name.clone(), fold(text)));
+            }
+        } else if let Value::Object(inner) = value
+            && name.contains(':')
+        {
+            for (part, value) in inner {
+                if let Value::String(text) = value
+                    && Schemas::is_added(resource.resource_type, Some(name), part)
+                {
+                    added.insert((format!("{name}:{part}"), fold(text)));
+                }
+            }
+        }
+    }
+    added
 }
 
 fn folded_emails(attributes: &Object) -> BTreeSet<String> {
@@ -140,8 +186,10 @@ pub(super) fn insert(connection: &Connection, resource: &Resource) -> rusqlite::
         document(resource),
     ];
     query::execute(connection, INSERT, values)?;
-    change_external_ids(connection, &BTreeMap::new(), &indexed.external_ids, resource)?;
-    change_emails(connection, &BTreeSet::new(), &indexed.emails, indexed.rid)
+    let nothing = indexed.emptied();
+    change_external_ids(connection, &nothing.external_ids, &indexed.external_ids, resource)?;
+    change_emails(connection, &nothing.emails, &indexed.emails, indexed.rid)?;
+    change_additions(connection, &nothing, &indexed)
 }
 
 pub(super) fn update(connection: &Connection, before: &Indexed, resource: &Resource) -> rusqlite::Result<()> {
@@ -165,7 +213,8 @@ pub(super) fn update(connection: &Connection, before: &Indexed, resource: &Resou
         query::execute(connection, UPDATE_LISTED, params![rid, after.active, after.hidden])?;
     }
     change_external_ids(connection, &before.external_ids, &after.external_ids, resource)?;
-    change_emails(connection, &before.emails, &after.emails, before.rid)
+    change_emails(connection, &before.emails, &after.emails, before.rid)?;
+    change_additions(connection, before, &after)
 }
 
 /// Memberships are not looked for: the events before a deletion have ended them.
@@ -173,7 +222,9 @@ pub(super) fn delete(connection: &Connection, before: &Indexed, id: ResourceId) 
     let rid = Column(before.rid);
     query::execute(connection, "DELETE FROM resources WHERE rid = ?1", [rid])?;
     query::execute(connection, "DELETE FROM external_ids WHERE rid = ?1", [rid])?;
-    change_emails(connection, &before.emails, &BTreeSet::new(), before.rid)?;
+    let nothing = before.emptied();
+    change_emails(connection, &before.emails, &nothing.emails, before.rid)?;
+    change_additions(connection, before, &nothing)?;
     query::execute(connection, INSERT_DELETED, params![Column(id), rid])
 }
 
@@ -196,6 +247,15 @@ fn change_external_ids(
         query::execute(connection, WRITE_EXTERNAL_ID, values)?;
     }
     Ok(())
+}
+
+fn change_additions(connection: &Connection, before: &Indexed, after: &Indexed) -> rusqlite::Result<()> {
+    let change = |statement: &str, (path, value): &(String, String)| {
+        let values = params![Column(before.resource_type), path, value, Column(before.rid)];
+        query::execute(connection, statement, values)
+    };
+    before.added.difference(&after.added).try_for_each(|gone| change(DELETE_ADDED, gone))?;
+    after.added.difference(&before.added).try_for_each(|new| change(INSERT_ADDED, new))
 }
 
 fn change_emails(

@@ -13,6 +13,7 @@ use provisioning::tenancy::Tenancy;
 use provisioning::{Header, Opened, Recorded, Resource, ResourceId, Revision, StreamId, Subject, Timestamp};
 use rusqlite::{Connection, params};
 use scim::ResourceType;
+use scim::schemas::Schemas;
 
 use super::rows::{self, Indexed};
 use super::{GroupRef, LAYOUT, broken, failed, membership, tenancy};
@@ -38,6 +39,8 @@ struct State {
     last_recorded_at: Option<Timestamp>,
     /// Shared with `saved` until an event changes it.
     tenancy: Arc<Tenancy>,
+    /// What the settings in `tenancy` make of the standard schemas.
+    schemas: Schemas,
 }
 
 /// A place in the open transaction to go back to, for what is only tried.
@@ -106,6 +109,9 @@ impl CurrentWriter {
             | Subject::Operator(_) => {
                 Arc::make_mut(&mut self.state.tenancy).apply(recorded);
                 tenancy::store(&self.connection, &self.state.tenancy, header.subject).map_err(failed)?;
+                if header.subject == Subject::Tenant {
+                    self.state.schemas = self.state.tenancy.settings.schemas();
+                }
                 None
             }
         };
@@ -160,6 +166,11 @@ impl CurrentWriter {
     /// Settings, clients, tokens, and in the registry tenants and operators.
     pub fn tenancy(&self) -> &Tenancy {
         &self.state.tenancy
+    }
+
+    /// What the tenant's users and groups look like.
+    pub fn schemas(&self) -> &Schemas {
+        &self.state.schemas
     }
 
     /// The groups that have this resource as a direct member, with their names, in order of their creation.
@@ -235,7 +246,8 @@ impl State {
             })
             .map_err(failed)?;
         let tenancy = Arc::new(tenancy::load(connection)?);
-        Ok(Self { position, greatest_key, last_recorded_at, tenancy })
+        let schemas = tenancy.settings.schemas();
+        Ok(Self { position, greatest_key, last_recorded_at, tenancy, schemas })
     }
 
     fn store(&self, connection: &Connection) -> rusqlite::Result<()> {

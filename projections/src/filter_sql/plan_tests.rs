@@ -20,10 +20,12 @@ fn count_plan(resource_type: ResourceType, filter: &str) -> Vec<String> {
 }
 
 fn plan_of(wanted: &str, resource_type: ResourceType, filter: &str, order: &str) -> Vec<String> {
+    let added = r#"{"User": [{"id": "urn:ietf:params:scim:schemas:core:2.0:User", "attributes": [{"name": "role"}]}]}"#;
+    let schemas = Schemas::extended(&serde_json::from_str(added).unwrap(), &[]);
     let place = Place::new();
     drop(CurrentWriter::open(&place.file("current.db"), STREAM).unwrap());
     let reader = CurrentReader::open(&place.file("current.db")).unwrap();
-    let filter = typed::check(&parse::parse(filter).unwrap(), Schemas::standard().of(resource_type)).unwrap();
+    let filter = typed::check(&parse::parse(filter).unwrap(), schemas.of(resource_type)).unwrap();
     let condition = Compiler { resource_type, domain: Some("okta") }.compile(&filter);
     let select = Fragment::text("EXPLAIN QUERY PLAN SELECT ")
         .then_text(wanted)
@@ -122,4 +124,9 @@ fn lists_by_type_and_active_are_read_in_order_from_an_index_alone() {
         assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:#?}");
     }
     assert!(plan(User, "active eq true")[0].contains("COVERING INDEX"));
+}
+
+#[test]
+fn an_attribute_that_a_tenant_added_is_found_by_its_value() {
+    check(User, "role eq \"owner\"", &["v USING PRIMARY KEY (type=? AND path=? AND value_folded=?)"]);
 }

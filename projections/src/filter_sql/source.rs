@@ -2,6 +2,8 @@
 
 use scim::ResourceType;
 use scim::filter::TypedPath;
+use scim::fold::fold;
+use scim::schema::AttributeType;
 use scim::schemas;
 
 use super::{Compiler, Fragment, Scope};
@@ -104,7 +106,11 @@ impl Compiler<'_> {
 
     /// A condition by which the resources with exactly this value are found through an index.
     pub(super) fn found_by_index(self, path: &TypedPath, value: &str) -> Option<Fragment> {
-        if path.extension.is_some() {
+        let extension = path.extension.as_deref();
+        if schemas::Schemas::is_added(self.resource_type, extension, &path.attribute) {
+            return self.found_among_added(path, value);
+        }
+        if extension.is_some() {
             return None;
         }
         let value = Fragment::value(value.to_owned());
@@ -131,6 +137,31 @@ impl Compiler<'_> {
             _ => return None,
         };
         Some(Fragment::text("r.rid IN (").then(found).then_text(")").in_brackets())
+    }
+
+    /// Singular texts of what a tenant added are indexed; compared folded, so case is looked at afterwards.
+    fn found_among_added(self, path: &TypedPath, value: &str) -> Option<Fragment> {
+        let text = matches!(path.value_type, AttributeType::String | AttributeType::Reference);
+        if !text || path.multi_valued || path.sub_attribute.is_some() {
+            return None;
+        }
+        let name = match &path.extension {
+            None => path.attribute.clone(),
+            Some(urn) => format!("{urn}:{}", path.attribute),
+        };
+        let found = Fragment::text("r.rid IN (SELECT v.rid FROM added_values AS v WHERE v.type = ")
+            .bind(self.resource_type.name().to_owned())
+            .then_text(" AND v.path = ")
+            .bind(name)
+            .then_text(" AND v.value_folded = ")
+            .then(Fragment::value(fold(value)))
+            .then_text(")");
+        if !path.case_exact {
+            return Some(found.in_brackets());
+        }
+        let pointer = self.document_pointer(path)?;
+        let exactly = Fragment::text(" AND json_extract(r.document, ").bind(pointer).then_text(") = ");
+        Some(found.then(exactly).then(Fragment::value(value.to_owned())).in_brackets())
     }
 
     fn of_resource(self, path: &TypedPath) -> Source {

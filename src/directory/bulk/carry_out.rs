@@ -102,7 +102,7 @@ impl Writer {
         for operation in circle {
             let (command, origin) = job.command(*operation);
             let expecting = Expecting { directory: &self.view, expected: &expected };
-            let decision = match decide_scim(command, &origin, &expecting, &self.schemas) {
+            let decision = match decide_scim(command, &origin, &expecting, self.view.schemas()) {
                 Ok(decision) => decision,
                 Err(DecideError::Rejected(rejection)) => return Ok(Err((*operation, rejection))),
                 Err(DecideError::Directory(error)) => return Err(error.into()),

@@ -81,7 +81,7 @@ impl ScimRequest<'_> {
             body::read_bytes(self.http, payload, limits.bulk_body_bytes_max, Failure::bulk_too_large).await?;
         let origin = context::of(self.http).origin(self.http, self.client.actor(), Via::ScimBulkPost);
         let provider = self.provider();
-        let reading = Reading { schemas: Schemas::standard(), provider, origin, shared, limits };
+        let reading = Reading { schemas: self.directory.schemas(), provider, origin, shared, limits };
         let tasks = &self.house.directories.shared().tasks;
         let Read { bulk, told } = tasks.block(move || reading.read(&bytes)).await?;
         let outcomes = self.directory.submit_bulk(bulk).await?;

@@ -14,6 +14,7 @@ pub(super) fn answer(
     http: &HttpRequest,
     route: &Route,
     base: &str,
+    schemas: &Schemas,
     parameters: &[(String, String)],
 ) -> Result<HttpResponse, Failure> {
     match *http.method() {
@@ -28,16 +29,15 @@ pub(super) fn answer(
         let detail = "the discovery endpoints cannot be filtered; leave the filter out";
         return Err(Failure::new(StatusCode::FORBIDDEN, "discovery_filter", detail));
     }
-    let schemas = Schemas::standard();
     let body = match route {
         Route::ServiceProviderConfig => {
             let advertised = advertised(http);
             discovery::service_provider_config(base, advertised, crate::outbox::message::EVENT_URIS)
         }
         Route::ResourceTypes(name) => {
-            pick(discovery::resource_types(base, &schemas), name.as_deref(), "resource type")?
+            pick(discovery::resource_types(base, schemas), name.as_deref(), "resource type")?
         }
-        Route::Schemas(urn) => pick(discovery::schemas(base, &schemas), urn.as_deref(), "schema")?,
+        Route::Schemas(urn) => pick(discovery::schemas(base, schemas), urn.as_deref(), "schema")?,
         Route::Resources(_) | Route::Resource(..) | Route::Bulk => Value::Null,
     };
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(body.to_string()))

@@ -10,7 +10,6 @@ use provisioning::tenancy::InitialState;
 use provisioning::{ResourceId, Revision};
 use scim::list::{ListQuery, PageLimits};
 use scim::returned::Returned;
-use scim::schemas::Schemas;
 use scim::{ResourceSchema, ResourceType};
 
 use super::conditions::{etag, none_match_holds};
@@ -34,13 +33,18 @@ impl ScimRequest<'_> {
         Ok(Returned::parse(self.parameter("attributes"), self.parameter("excludedAttributes"), schema)?)
     }
 
+    /// What the tenant's resources of a type look like now.
+    pub(super) fn schema(&self, resource_type: ResourceType) -> Arc<ResourceSchema> {
+        Arc::clone(self.directory.schemas().of(resource_type))
+    }
+
     /// GET of one resource.
     pub(super) async fn get(
         &self,
         resource_type: ResourceType,
         id: ResourceId,
     ) -> Result<HttpResponse, Failure> {
-        let schema = Arc::clone(Schemas::standard().of(resource_type));
+        let schema = self.schema(resource_type);
         let returned = self.returned(&schema)?;
         let domain = self.client.domain.clone();
         let read = {
@@ -103,7 +107,7 @@ impl ScimRequest<'_> {
 
     /// GET of a list.
     pub(super) async fn list(&self, resource_type: ResourceType) -> Result<HttpResponse, Failure> {
-        let schema = Arc::clone(Schemas::standard().of(resource_type));
+        let schema = self.schema(resource_type);
         let limits = &self.house.config.limits;
         let page = PageLimits { default: limits.page_resources_default, max: limits.page_resources_max };
         let query = ListQuery::from_parameters(&self.parameters, &schema, page)?;

@@ -33,7 +33,7 @@ impl Renderer<'_> {
     /// The body of one resource.
     pub(super) fn resource(&self, stored: &StoredResource, derived: &Derived) -> String {
         let text = self.spliced(stored, derived);
-        if *self.returned == Returned::Default {
+        if *self.returned == Returned::Default && !self.schema.hides_parts() {
             return text;
         }
         let mut object: Object = serde_json::from_str(&text).expect("a spliced resource is a JSON object");

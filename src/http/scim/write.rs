@@ -10,7 +10,6 @@ use provisioning::command::{Change, Command, Precondition, Provider, ScimCommand
 use provisioning::recorded::Via;
 use scim::resource::Document;
 use scim::returned::Returned;
-use scim::schemas::Schemas;
 use scim::{ResourceSchema, ResourceType, ScimError, dialect};
 use serde_json::Value;
 
@@ -41,7 +40,7 @@ impl ScimRequest<'_> {
         resource_type: ResourceType,
         payload: web::Payload,
     ) -> Result<HttpResponse, Failure> {
-        let schema = schema(resource_type);
+        let schema = self.schema(resource_type);
         let returned = self.returned(&schema)?;
         let (change, notes, bytes) = self.document(resource_type, payload, Change::Create).await?;
         let id = ResourceId(self.house.directories.shared().ids.next());
@@ -58,7 +57,7 @@ impl ScimRequest<'_> {
         id: ResourceId,
         payload: web::Payload,
     ) -> Result<HttpResponse, Failure> {
-        let schema = schema(resource_type);
+        let schema = self.schema(resource_type);
         let returned = self.returned(&schema)?;
         let (change, notes, bytes) = self.document(resource_type, payload, Change::Replace).await?;
         let precondition = if_match(self.http);
@@ -76,7 +75,7 @@ impl ScimRequest<'_> {
         id: ResourceId,
         payload: web::Payload,
     ) -> Result<HttpResponse, Failure> {
-        let schema = schema(resource_type);
+        let schema = self.schema(resource_type);
         let returned = self.returned(&schema)?;
         let body = body::read(self.http, payload, self.body_bytes_max(resource_type)).await?;
         let (change, notes) = read_patch(body.json, &schema)?;
@@ -117,7 +116,7 @@ impl ScimRequest<'_> {
         change: fn(Document) -> Change,
     ) -> Result<(Change, Vec<&'static str>, usize), Failure> {
         let body = body::read(self.http, payload, self.body_bytes_max(resource_type)).await?;
-        let (document, notes) = read_document(body.json, &schema(resource_type))?;
+        let (document, notes) = read_document(body.json, &self.schema(resource_type))?;
         Ok((change(document), notes, body.bytes))
     }
 
@@ -209,8 +208,4 @@ pub(super) fn read_patch(
 ) -> Result<(Change, Vec<&'static str>), ScimError> {
     let notes = dialect::patch_body(&mut body, schema);
     Ok((Change::Patch(scim::patch::parse::parse(body, schema)?), notes))
-}
-
-fn schema(resource_type: ResourceType) -> Arc<ResourceSchema> {
-    Arc::clone(Schemas::standard().of(resource_type))
 }

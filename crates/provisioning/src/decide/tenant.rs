@@ -1,17 +1,18 @@
 //! Decisions about a tenant itself: settings, clients, tokens, and what the machine reports.
 
-use scim::Object;
 use scim::fold::fold;
+use scim::{Object, ResourceType};
 use serde_json::{Value, json};
 
-use super::decision::{Decision, Draft};
+use super::decision::{DecideError, Decided, Decision, Draft};
 use crate::command::{NewClient, NewToken};
+use crate::directory::Directory;
 use crate::event::{ClockAdjusted, Event, Published, SettingsChange, TokenIssued};
 use crate::ids::{ClientId, Revision, TokenId};
 use crate::merge_patch;
 use crate::recorded::Subject;
 use crate::rejection::Rejection;
-use crate::tenancy::check::check_name;
+use crate::tenancy::check::{check_name, schema_refused};
 use crate::tenancy::{ProfileStamp, Role, Settings, Tenancy, Token};
 use crate::timestamp::Timestamp;
 
@@ -48,18 +49,21 @@ pub(super) fn create(
     ]))
 }
 
-pub(super) fn update(
-    tenancy: &Tenancy,
+pub(super) fn update<D: Directory>(
+    directory: &D,
     settings: &Object,
     profile: Option<&ProfileStamp>,
-) -> Result<Decision, Rejection> {
+) -> Decided<D> {
+    let tenancy = directory.tenancy();
     let updated = tenancy.settings.updated(settings)?;
     if updated.tenant != tenancy.settings.tenant {
         return Err(Rejection::Invalid {
             code: "setting_fixed",
             detail: "the name of a tenant cannot change; create another tenant".to_owned(),
-        });
+        }
+        .into());
     }
+    check_schemas_beside_resources(directory, &updated)?;
     let settings = merge_patch::diff(&assigned(&tenancy.settings), &assigned(&updated));
     let profile = profile.filter(|profile| tenancy.profile.as_ref() != Some(*profile)).cloned();
     if settings.is_empty() && profile.is_none() {
@@ -67,6 +71,24 @@ pub(super) fn update(
     }
     let change = SettingsChange { settings, profile };
     Ok(Decision::done([Draft::new(Subject::Tenant, Event::TenantUpdated(change))]))
+}
+
+/// What resources hold must stay readable, and what was right yesterday must not be refused tomorrow.
+fn check_schemas_beside_resources<D: Directory>(
+    directory: &D,
+    updated: &Settings,
+) -> Result<(), DecideError<D::Error>> {
+    let before = directory.tenancy().settings.schemas.clone().unwrap_or_default();
+    let after = updated.schemas.clone().unwrap_or_default();
+    if before == after {
+        return Ok(());
+    }
+    for resource_type in [ResourceType::User, ResourceType::Group] {
+        if directory.has_resources(resource_type).map_err(DecideError::Directory)? {
+            after.check_beside_resources(&before, resource_type).map_err(schema_refused)?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn create_client(tenancy: &Tenancy, client: &NewClient) -> Result<Decision, Rejection> {

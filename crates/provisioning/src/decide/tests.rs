@@ -4,6 +4,7 @@ mod admin;
 mod groups;
 mod properties;
 mod reactivation;
+mod schemas;
 mod together;
 mod users;
 

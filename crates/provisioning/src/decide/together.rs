@@ -59,6 +59,19 @@ impl<D: Directory> Directory for Expecting<'_, D> {
         self.directory.holders_of_external_id(resource_type, domain, external_id)
     }
 
+    fn holders_of_added(
+        &self,
+        resource_type: ResourceType,
+        path: &str,
+        folded: &str,
+    ) -> Result<Vec<ResourceId>, Self::Error> {
+        self.directory.holders_of_added(resource_type, path, folded)
+    }
+
+    fn has_resources(&self, resource_type: ResourceType) -> Result<bool, Self::Error> {
+        self.directory.has_resources(resource_type)
+    }
+
     fn is_member(&self, group: ResourceId, member: ResourceId) -> Result<bool, D::Error> {
         self.directory.is_member(group, member)
     }

@@ -1,11 +1,13 @@
-//! What only one visible resource may have: a user's `userName`, and an `externalId` in its provisioning
-//! domain.
+//! What only one visible resource may have: a user's `userName`, an `externalId` in its provisioning domain, and
+//! the value of an attribute that the tenant added as unique.
 //!
 //! Decided against the one current state and nowhere else; the views have no unique index. Hidden users hold
 //! nothing.
 
 use scim::fold::fold;
 use scim::patch::Target;
+use scim::schema::UniquenessRule;
+use scim::schemas::Schemas;
 use scim::{ResourceType, ScimError, ScimType};
 use serde_json::Value;
 
@@ -34,7 +36,57 @@ pub(super) fn check<D: Directory>(
     {
         return Err(external_id_taken(&holder).into());
     }
+    check_added(scope, old, new)
+}
+
+/// The same for attributes that the tenant added. Each costs one look-up, and only if its value is new.
+pub(super) fn check_added<D: Directory>(
+    scope: &Scope<'_, D>,
+    old: Option<&Target>,
+    new: &Target,
+) -> Result<(), DecideError<D::Error>> {
+    for schema in scope.schema.all() {
+        let extension = (schema.id != scope.schema.core.id).then_some(schema.id.as_str());
+        let added = schema.attributes.iter().filter(|attribute| {
+            attribute.uniqueness != UniquenessRule::None
+                && Schemas::is_added(scope.schema.resource_type, extension, &attribute.name)
+        });
+        for attribute in added {
+            let Some(value) = text(new, extension, &attribute.name) else { continue };
+            let is = |other: &str| {
+                if attribute.case_exact { other == value } else { fold(other) == fold(value) }
+            };
+            if old.and_then(|old| text(old, extension, &attribute.name)).is_some_and(is) {
+                continue;
+            }
+            let path = match extension {
+                None => attribute.name.clone(),
+                Some(urn) => format!("{urn}:{}", attribute.name),
+            };
+            let holders = scope
+                .directory
+                .holders_of_added(scope.schema.resource_type, &path, &fold(value))
+                .map_err(DecideError::Directory)?;
+            let holds = |holder: &Resource| {
+                let held = Target { attributes: holder.attributes.clone(), external_id: None };
+                text(&held, extension, &attribute.name).is_some_and(is)
+            };
+            let holders = resources(scope, holders)?.into_iter().filter(holds).collect();
+            if let Some(holder) = visible(holders, scope.command.id) {
+                return Err(value_taken(&path, &holder).into());
+            }
+        }
+    }
     Ok(())
+}
+
+/// A text in a document.
+fn text<'t>(target: &'t Target, extension: Option<&str>, name: &str) -> Option<&'t str> {
+    let value = match extension {
+        None => target.attributes.get(name),
+        Some(urn) => target.attributes.get(urn).and_then(|inner| inner.get(name)),
+    };
+    value.and_then(Value::as_str)
 }
 
 /// The person whom a POST brings back under the policy `reactivate`: the one visible deactivated user with
@@ -122,6 +174,13 @@ fn external_id_taken(holder: &Resource) -> ScimError {
         holder.id
     );
     ScimError::new(ScimType::Uniqueness, "external_id_taken", detail)
+}
+
+fn value_taken(path: &str, holder: &Resource) -> ScimError {
+    let kind = holder.resource_type.name().to_lowercase();
+    let detail =
+        format!("{path} has to be unique, and the {kind} {} has this value already; send another", holder.id);
+    ScimError::new(ScimType::Uniqueness, "value_taken", detail)
 }
 
 fn two_persons(named: &Resource, known: &Resource) -> ScimError {

@@ -127,6 +127,8 @@ fn bring_back<D: Directory>(scope: &Scope<'_, D>, person: &Resource, wanted: Tar
     let document = Document { attributes: wanted.attributes, external_id: wanted.external_id, members: None };
     let new = scim::resource::replace(&old, document, scope.schema, false)?;
     check_names(&old, &new)?;
+    // A hidden user holds nothing: what it had may be somebody else's now.
+    unique::check_added(scope, Some(&old).filter(|_| !person.hidden), &new)?;
     let mut events = Vec::new();
     if person.hidden || is_active(&new.attributes) {
         events.push(set_active_draft(scope, person.id, false, true));

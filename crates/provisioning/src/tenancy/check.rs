@@ -2,6 +2,7 @@
 //! recorded.
 
 use scim::Object;
+use scim::schemas::{Additions, SchemaError};
 use serde_json::Value;
 
 use super::Settings;
@@ -29,6 +30,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("put_unknown", "not_found or create"),
     ("post_deactivated", "conflict or reactivate"),
     ("initial", "active or invited"),
+    ("schemas", "an object with schemas for User and Group, or null"),
+    ("enforce_canonical_values", "a list of attributes such as [\"role\", \"emails.type\"], or null"),
 ];
 
 /// The longest base path, in bytes.
@@ -59,11 +62,18 @@ impl Settings {
         };
         let mut members = self.to_object();
         merge_patch::apply(&mut members, &Object::from_iter([(name.to_owned(), value.clone())]));
+        if let Some(additions) =
+            members.get_mut("schemas").filter(|value| name == "schemas" && !value.is_null())
+        {
+            // Read first, so that an error names the place and what is left out gets its default.
+            *additions = serde_json::to_value(Additions::read(additions).map_err(schema_refused)?)
+                .expect("schemas have text keys");
+        }
         serde_json::from_value(Value::Object(members))
             .map_err(|_| invalid("setting_invalid", format!("the setting {name} takes {takes}")))
     }
 
-    /// Whether names, path and host are such that requests can find the tenant by them.
+    /// Whether names, path and host are such that requests can find the tenant by them, and its schemas make sense.
     pub fn check(&self) -> Result<(), Rejection> {
         check_tenant_name(&self.tenant)?;
         check_base_path(&self.base_path)?;
@@ -73,7 +83,11 @@ impl Settings {
                 "the host has to be a lower-case host name such as acme.example.com, without scheme or port",
             ));
         }
-        Ok(())
+        let additions = self.schemas.clone().unwrap_or_default();
+        additions.check().map_err(schema_refused)?;
+        additions
+            .check_enforced(self.enforce_canonical_values.as_deref().unwrap_or_default())
+            .map_err(schema_refused)
     }
 }
 
@@ -149,6 +163,10 @@ fn is_host(host: &str) -> bool {
         })
 }
 
+pub(crate) fn schema_refused(error: SchemaError) -> Rejection {
+    Rejection::Invalid { code: error.code, detail: error.detail }
+}
+
 fn invalid(code: &'static str, detail: impl Into<String>) -> Rejection {
     Rejection::Invalid { code, detail: detail.into() }
 }
@@ -184,8 +202,10 @@ mod tests {
 
     #[test]
     fn a_setting_takes_each_value_that_its_refusal_names() {
-        let enumerations =
-            SETTINGS.iter().filter(|(name, _)| !["tenant", "base_path", "host"].contains(name));
+        let enumerations = SETTINGS
+            .iter()
+            .filter(|(_, takes)| [" as ", " of ", " with "].iter().all(|word| !takes.contains(word)));
+        assert!(enumerations.clone().count() > 5);
         for (name, takes) in enumerations {
             for value in takes.replace(" or ", ", ").split(", ") {
                 let value = if value == "null" { Value::Null } else { json!(value) };
@@ -194,6 +214,21 @@ mod tests {
             check(json!({ *name: "nonsense" }), Some("setting_invalid"));
             check(json!({ *name: 1 }), Some("setting_invalid"));
         }
+    }
+
+    #[test]
+    fn schemas_are_refused_by_what_is_wrong_with_them() {
+        let core = "urn:ietf:params:scim:schemas:core:2.0:User";
+        let schemas =
+            |attribute: Value| json!({"schemas": {"User": [{"id": core, "attributes": [attribute]}]}});
+        check(schemas(json!({"name": "role", "canonicalValues": ["owner"]})), None);
+        check(schemas(json!({"name": "role", "type": "text"})), Some("schema_malformed"));
+        check(schemas(json!({"name": "userName"})), Some("schema_name_taken"));
+        check(schemas(json!({"name": "x", "type": "complex"})), Some("schema_invalid"));
+        check(json!({"schemas": null, "enforce_canonical_values": null}), None);
+        check(json!({"enforce_canonical_values": ["emails.type"]}), None);
+        check(json!({"enforce_canonical_values": ["role"]}), Some("schema_invalid"));
+        check(json!({"enforce_canonical_values": "role"}), Some("setting_invalid"));
     }
 
     #[test]

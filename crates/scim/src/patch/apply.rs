@@ -27,7 +27,7 @@ pub fn apply(request: &PatchRequest, schema: &ResourceSchema, target: &mut Targe
     if let Some(external_id) = &target.external_id {
         document.insert(EXTERNAL_ID.to_owned(), Value::String(external_id.clone()));
     }
-    let mut patched = Patched { schema, document, work: Work::default() };
+    let mut patched = Patched { schema, before: document.clone(), document, work: Work::default() };
     for operation in &request.operations {
         patched.carry_out(operation)?;
     }
@@ -38,6 +38,8 @@ pub fn apply(request: &PatchRequest, schema: &ResourceSchema, target: &mut Targe
 /// The target while operations are applied to it.
 struct Patched<'s> {
     schema: &'s ResourceSchema,
+    /// The document as it was.
+    before: Object,
     /// The canonical document with the `externalId` and, until the end, what must not be kept.
     document: Object,
     work: Work,
@@ -46,8 +48,8 @@ struct Patched<'s> {
 impl<'s> Patched<'s> {
     /// Checks the whole document and takes out what is no part of it.
     fn finish(self) -> Result<Target, ScimError> {
-        let Self { schema, document: mut attributes, .. } = self;
-        resource::validate(&attributes, schema)?;
+        let Self { schema, before, document: mut attributes, .. } = self;
+        resource::validate(&attributes, &before, schema)?;
         forget_write_only(&mut attributes, &schema.core);
         for extension in &schema.extensions {
             if let Some(Value::Object(inner)) = attributes.get_mut(&extension.id) {

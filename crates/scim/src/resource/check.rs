@@ -1,24 +1,38 @@
-//! Does a canonical document fit its schemas: types, required attributes, at most one `primary`.
+//! Does a canonical document fit its schemas: types, required attributes, at most one `primary`, canonical values
+//! where the tenant enforces them, references that are some.
 //!
 //! Errors name the attribute and the element, counted from one, and what would be right; never the value.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use super::reference;
 use crate::filter::typed::instant;
+use crate::fold::fold;
 use crate::schema::{Attribute, AttributeType, Mutability};
 use crate::{Object, ResourceSchema, ScimError, ScimType};
 
-/// Checks a whole document.
-pub(super) fn document(attributes: &Object, schema: &ResourceSchema) -> Result<(), ScimError> {
-    members(attributes, &schema.core.attributes, Place::default())?;
+/// Checks a whole document, but for what is as it was `before`.
+pub(super) fn document(
+    attributes: &Object,
+    schema: &ResourceSchema,
+    before: Option<&Object>,
+) -> Result<(), ScimError> {
+    members(attributes, before, &schema.core.attributes, Place::default())?;
     for extension in &schema.extensions {
         match attributes.get(&extension.id) {
             None => {}
             Some(Value::Object(inner)) => {
                 let place = Place { urn: Some(&extension.id), ..Place::default() };
-                members(inner, &extension.attributes, place)?;
+                let before = before.map(|before| before.get(&extension.id).and_then(Value::as_object));
+                members(
+                    inner,
+                    before.map(|before| before.unwrap_or(&NOTHING)),
+                    &extension.attributes,
+                    place,
+                )?;
             }
             Some(_) => {
                 let detail = format!("{} must be an object with the extension's attributes", extension.id);
@@ -28,6 +42,9 @@ pub(super) fn document(attributes: &Object, schema: &ResourceSchema) -> Result<(
     }
     Ok(())
 }
+
+/// The parts of what was not there.
+static NOTHING: LazyLock<Object> = LazyLock::new(Object::new);
 
 /// Where a value stands, for error texts.
 #[derive(Debug, Clone, Copy, Default)]
@@ -69,10 +86,18 @@ fn refuse(code: &'static str, detail: String) -> ScimError {
 }
 
 /// Checks the members of an object against the attributes that it may have.
-fn members<'s>(object: &Object, attributes: &'s [Attribute], place: Place<'s>) -> Result<(), ScimError> {
+fn members<'s>(
+    object: &Object,
+    before: Option<&Object>,
+    attributes: &'s [Attribute],
+    place: Place<'s>,
+) -> Result<(), ScimError> {
     for attribute in attributes {
         let place = place.member(&attribute.name);
         let value = object.get(&attribute.name);
+        if before.is_some_and(|before| before.get(&attribute.name) == value) {
+            continue;
+        }
         // What the service provider assigns, a client cannot be asked for.
         let required = attribute.required && attribute.mutability != Mutability::ReadOnly;
         if required && value.is_none_or(is_blank) {
@@ -115,11 +140,12 @@ fn single_value<'s>(value: &Value, attribute: &'s Attribute, place: Place<'s>) -
     let fits = match attribute.value_type {
         AttributeType::Complex => {
             if let Value::Object(object) = value {
-                return members(object, &attribute.sub_attributes, place);
+                return members(object, None, &attribute.sub_attributes, place);
             }
             false
         }
-        AttributeType::String | AttributeType::Reference => value.is_string(),
+        AttributeType::String => value.is_string(),
+        AttributeType::Reference => value.as_str().is_some_and(|text| reference::fits(text, attribute)),
         AttributeType::Boolean => value.is_boolean(),
         AttributeType::Decimal => value.is_number(),
         AttributeType::Integer => value.is_i64() || value.is_u64(),
@@ -127,11 +153,27 @@ fn single_value<'s>(value: &Value, attribute: &'s Attribute, place: Place<'s>) -
         AttributeType::Binary => value.as_str().is_some_and(is_base64),
     };
     if fits {
-        return Ok(());
+        return canonical_value(value, attribute, place);
     }
     let expected = expected(attribute.value_type);
     let found = if expected.of_strings && value.is_string() { "another string" } else { kind(value) };
     Err(refuse("wrong_type", format!("{place} must be {}; the request has {found}", expected.words)))
+}
+
+/// Whether the value is one of the canonical ones, where the tenant allows no other.
+fn canonical_value(value: &Value, attribute: &Attribute, place: Place<'_>) -> Result<(), ScimError> {
+    let Some(text) = value.as_str().filter(|_| attribute.canonical_values_enforced) else { return Ok(()) };
+    let same = |allowed: &String| {
+        if attribute.case_exact { allowed == text } else { fold(allowed) == fold(text) }
+    };
+    if attribute.canonical_values.iter().any(same) {
+        return Ok(());
+    }
+    let allowed = attribute.canonical_values.join(", ");
+    Err(refuse(
+        "value_not_allowed",
+        format!("{place} must be one of {allowed}; the request has another value"),
+    ))
 }
 
 /// What a value of a type looks like.
@@ -144,7 +186,7 @@ struct Expected {
 fn expected(value_type: AttributeType) -> Expected {
     let (words, of_strings) = match value_type {
         AttributeType::String => ("a string", false),
-        AttributeType::Reference => ("a string with a URI", false),
+        AttributeType::Reference => ("a URI of one of the attribute's referenceTypes, without spaces", true),
         AttributeType::Boolean => ("true or false", false),
         AttributeType::Decimal => ("a number", false),
         AttributeType::Integer => ("a whole number without fraction or exponent", false),

@@ -168,7 +168,10 @@ fn values_of_a_wrong_type_are_refused_by_name_and_element() {
     refused(json!({"emails": "a"}), "emails must be an array");
     refused(json!({"emails": [{"value": "a"}, "b"]}), "emails (element 2) must be an object");
     refused(json!({"emails": [{"value": true}]}), "emails.value (element 1) must be a string");
-    refused(json!({"profileUrl": 1}), "profileUrl must be a string with a URI");
+    refused(
+        json!({"profileUrl": 1}),
+        "profileUrl must be a URI of one of the attribute's referenceTypes, without spaces; the request has a number",
+    );
     refused(
         json!({"x509Certificates": [{"value": "not base64!"}]}),
         "x509Certificates.value (element 1) must be a string in base64; the request has another string",
@@ -323,10 +326,13 @@ fn immutable_attributes_keep_their_value() {
 #[test]
 fn what_a_patch_leaves_behind_is_held_against_the_schemas() {
     let schema = Schemas::standard().user;
-    let validate = |attributes| validate(&object(attributes), &schema);
+    let before = object(json!({"userName": "b", "active": "old", "title": 1}));
+    let validate = |attributes| validate(&object(attributes), &before, &schema);
     assert!(validate(json!({"userName": "u", "active": true})).is_ok());
     assert_eq!(validate(json!({"active": true})).unwrap_err().code, "required_missing");
     assert_eq!(validate(json!({"userName": "u", "active": "x"})).unwrap_err().code, "wrong_type");
+    let untouched = json!({"userName": "u", "active": "old", "title": 1});
+    assert_eq!(validate(untouched), Ok(()), "what was accepted once is not looked at again");
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn what_is_never_or_only_on_request_returned_follows_its_rule() {
             ]),
         ),
     ];
-    let schema = ResourceSchema { resource_type: ResourceType::User, core, extensions: Vec::new() };
+    let schema = ResourceSchema::new(ResourceType::User, core, Vec::new());
     let mixed = json!({"fixed": 1, "plain": 2, "secret": 3, "large": 4});
     let resource = json!({"secret": 1, "large": 2, "mixed": mixed});
     let project = |attributes, excluded, expected: Value| {

@@ -179,6 +179,19 @@ impl Directory for Counting {
         self.model.holders_of_external_id(resource_type, domain, external_id)
     }
 
+    fn holders_of_added(
+        &self,
+        resource_type: ResourceType,
+        path: &str,
+        folded: &str,
+    ) -> Result<Vec<ResourceId>, Infallible> {
+        self.model.holders_of_added(resource_type, path, folded)
+    }
+
+    fn has_resources(&self, resource_type: ResourceType) -> Result<bool, Infallible> {
+        self.model.has_resources(resource_type)
+    }
+
     fn is_member(&self, group: ResourceId, member: ResourceId) -> Result<bool, Infallible> {
         self.memberships.set(self.memberships.get() + 1);
         self.model.is_member(group, member)
