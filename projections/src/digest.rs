@@ -28,7 +28,7 @@ pub fn tables_at(path: &Path) -> Result<(Position, BTreeMap<String, String>), Vi
     let digest = || {
         // Not read-only: only a connection that may write removes the WAL when it is the last to close.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
+        let connection = page_checksums::open(path, flags)?;
         connection.pragma_update(None, "query_only", true)?;
         connection.busy_timeout(view::BUSY_TIMEOUT)?;
         let snapshot = connection.unchecked_transaction()?;

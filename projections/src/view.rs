@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use provisioning::StreamId;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::Position;
 use crate::column::{self, Column};
@@ -70,8 +70,7 @@ pub enum ViewError {
 
 /// Tells a damaged file from a failure of the moment.
 pub(crate) fn failed(view: &'static str, source: rusqlite::Error) -> ViewError {
-    let damaged =
-        matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase));
+    let damaged = page_checksums::is_damage(&source);
     let unreadable = matches!(
         source,
         rusqlite::Error::FromSqlConversionFailure(..)
@@ -98,8 +97,9 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Opens or creates the view of `stream` for writing.
+    /// Opens or creates the view of `stream` for writing. Nobody else may have it open.
     pub(crate) fn open(&self, path: &Path, stream: StreamId) -> Result<Connection, ViewError> {
+        self.check_log(path)?;
         self.make_private(path)?;
         let connection = self.connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         self.set_wal(&connection)?;
@@ -174,8 +174,18 @@ impl Layout {
         private().map_err(|source| ViewError::File { view: self.view, source })
     }
 
+    /// A write-ahead log that lost frames in its middle would leave a view that never was.
+    fn check_log(&self, path: &Path) -> Result<(), ViewError> {
+        let torn = page_checksums::wal::is_torn(&with_suffix(path, "-wal"));
+        if torn.map_err(|source| ViewError::File { view: self.view, source })? {
+            let reason = "its write-ahead log is damaged".to_owned();
+            return Err(ViewError::Broken { view: self.view, reason });
+        }
+        Ok(())
+    }
+
     fn connect(&self, path: &Path, flags: OpenFlags) -> Result<Connection, ViewError> {
-        let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        let connection = page_checksums::open(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|source| self.failed(source))?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(|source| self.failed(source))?;
         // Plans must not depend on bound values: SQLite would prepare many statements again for each new value.

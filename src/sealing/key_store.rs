@@ -2,7 +2,8 @@
 //! cache of unwrapped ones.
 //!
 //! Promises: a key is durable before its number can be drawn; a number is never given twice; drawing touches no
-//! disk while the pool lasts. Which subject a key belongs to is not known here, the log's headers say that.
+//! disk while the pool lasts; a key that is missing never passes for one that was destroyed. Which subject a key
+//! belongs to is not known here, the log's headers say that.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -46,6 +47,7 @@ const SALT_BYTES: usize = 32;
 const TENANT_KEY: &[u8] = b"muster tenant key v1";
 const MASTER_CHECK: &[u8] = b"muster master key check v1";
 const DATA_KEY: &[u8] = b"muster data key v1";
+const DESTROYED: &[u8] = b"muster destroyed key v1";
 
 /// The data keys of one tenant.
 ///
@@ -222,7 +224,12 @@ impl KeyStore {
             let secret = Secret::random(self.randomness.as_ref())?;
             let mut wrapped = Vec::with_capacity(NONCE_BYTES + SECRET_BYTES + TAG_BYTES);
             let nonce = self.randomness.array()?;
-            self.tenant_key.encrypt_onto(&mut wrapped, nonce, &[secret.expose()], &self.bound_to(number));
+            self.tenant_key.encrypt_onto(
+                &mut wrapped,
+                nonce,
+                &[secret.expose()],
+                &self.bound_to(DATA_KEY, number),
+            );
             transaction
                 .prepare_cached("INSERT INTO keys (number, wrapped) VALUES (?1, ?2)")
                 .and_then(|mut statement| statement.execute(params![sql(number), wrapped]))
@@ -244,24 +251,28 @@ impl KeyStore {
         }
         .map_err(|error| failed(&error))?;
         let Some(wrapped) = wrapped else {
-            return if (1..=made).contains(&number) {
+            return Err(KeyError::Corrupt(if (1..=made).contains(&number) {
+                format!("key {number} is missing; a key that was destroyed leaves a mark")
+            } else {
+                format!("key {number} was never made; the greatest is {made}")
+            }));
+        };
+        let opened = self.tenant_key.decrypt(&wrapped, &self.bound_to(DATA_KEY, number));
+        let Some(secret) = opened.and_then(|bytes| Secret::copied(&bytes)) else {
+            let destroyed = self.tenant_key.decrypt(&wrapped, &self.bound_to(DESTROYED, number)).is_some();
+            return if destroyed {
                 Ok(None)
             } else {
-                Err(KeyError::Corrupt(format!("key {number} was never made; the greatest is {made}")))
+                Err(KeyError::Corrupt(format!("the stored key {number} was changed")))
             };
         };
-        let secret = self
-            .tenant_key
-            .decrypt(&wrapped, &self.bound_to(number))
-            .and_then(|bytes| Secret::copied(&bytes))
-            .ok_or_else(|| KeyError::Corrupt(format!("the stored key {number} was changed")))?;
         lock(&self.unwrapped).put(number, secret.clone());
         Ok(Some(secret))
     }
 
-    /// What a wrapped key is bound to: it opens under no other number and in no other tenant.
-    fn bound_to(&self, number: u64) -> Vec<u8> {
-        [DATA_KEY, self.stream.0.as_bytes(), &number.to_be_bytes()].concat()
+    /// What a stored row is bound to: it opens as nothing else, under no other number and in no other tenant.
+    fn bound_to(&self, purpose: &[u8], number: u64) -> Vec<u8> {
+        [purpose, self.stream.0.as_bytes(), &number.to_be_bytes()].concat()
     }
 }
 
@@ -291,12 +302,12 @@ fn tenant_key(
     Ok(derive(master, &salt, TENANT_KEY, stream))
 }
 
+/// The greatest number that was ever given. SQLite's own note of it is not believed when the keys say more: a number
+/// that was given twice would be two keys.
 fn greatest_made(connection: &Connection) -> rusqlite::Result<u64> {
-    let greatest = connection
-        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'keys'")?
-        .query_row([], |row| row.get::<_, i64>(0))
-        .optional()?;
-    Ok(greatest.map_or(0, i64::cast_unsigned))
+    let greatest = "SELECT max(ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'keys'), 0),
+                               ifnull((SELECT max(number) FROM keys), 0))";
+    connection.prepare_cached(greatest)?.query_row([], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
 }
 
 /// The numbers that are made and that the log does not name.

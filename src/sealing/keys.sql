@@ -12,9 +12,10 @@ CREATE TABLE meta (
 ) STRICT;
 
 CREATE TABLE keys (
-    -- AUTOINCREMENT remembers the greatest number ever made. A number without a row up to there is a key that was
-    -- destroyed; its number is never given again.
+    -- AUTOINCREMENT remembers the greatest number ever made. Every number that the log names has its row: one
+    -- that is missing was lost.
     number INTEGER PRIMARY KEY AUTOINCREMENT,
-    -- The key under the tenant key: nonce (24), sealed key (32), tag (16).
+    -- The key under the tenant key: nonce (24), sealed key (32), tag (16). Of a key that was destroyed only a mark
+    -- stays, which nobody can make who does not have the tenant key: nonce (24), tag (16) over nothing.
     wrapped BLOB NOT NULL
 ) STRICT;

@@ -82,7 +82,21 @@ const WORLDS: &[(&str, &[&str])] = &[
 const PACKAGES: &[(&str, &[&str])] = &[
     ("crates/scim", &["chrono", "percent-encoding", "serde", "serde_json", "thiserror", "unicase"]),
     ("crates/provisioning", &["chrono", "scim", "serde", "serde_json", "thiserror", "uuid"]),
-    ("projections", &["hex", "provisioning", "rusqlite", "scim", "serde_json", "sha2", "thiserror", "uuid"]),
+    ("crates/page_checksums", &["crc32fast", "rusqlite"]),
+    (
+        "projections",
+        &[
+            "hex",
+            "page_checksums",
+            "provisioning",
+            "rusqlite",
+            "scim",
+            "serde_json",
+            "sha2",
+            "thiserror",
+            "uuid",
+        ],
+    ),
 ];
 
 /// Names that say nothing.

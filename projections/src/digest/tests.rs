@@ -10,7 +10,8 @@ const META: &str = "CREATE TABLE meta (one INTEGER PRIMARY KEY, revision INTEGER
 fn digests(sql: &str) -> (Position, BTreeMap<String, String>) {
     let place = Place::new();
     let path = place.file("view.db");
-    Connection::open(&path).unwrap().execute_batch(&format!("{META} {sql}")).unwrap();
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    page_checksums::open(&path, flags).unwrap().execute_batch(&format!("{META} {sql}")).unwrap();
     tables_at(&path).unwrap()
 }
 

@@ -1,12 +1,16 @@
 //! Files that are no views, or not these.
 
-use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::*;
 use crate::current::{CurrentReader, CurrentWriter};
 use crate::history::{HistoryReader, HistoryWriter};
 use crate::testing::{Log, Place, STREAM};
+
+/// A connection that writes pages as Muster does.
+fn changing(path: &Path) -> Connection {
+    page_checksums::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap()
+}
 
 #[track_caller]
 fn check_stale<T>(result: Result<T, ViewError>, expected: &str) {
@@ -22,7 +26,7 @@ fn a_view_of_another_layout_is_stale() {
     let place = Place::new();
     let path = place.file("view.db");
     drop(CurrentWriter::open(&path, STREAM).unwrap());
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 999).unwrap();
+    changing(&path).pragma_update(None, "user_version", 999).unwrap();
     check_stale(CurrentWriter::open(&path, STREAM), "layout is 999");
     check_stale(CurrentReader::open(&path), "layout is 999");
 }
@@ -41,7 +45,7 @@ fn a_view_that_lost_its_position_is_stale() {
     let place = Place::new();
     let path = place.file("view.db");
     drop(CurrentWriter::open(&path, STREAM).unwrap());
-    Connection::open(&path).unwrap().execute("DELETE FROM meta", []).unwrap();
+    changing(&path).execute("DELETE FROM meta", []).unwrap();
     check_stale(CurrentWriter::open(&path, STREAM), "no position");
 }
 
@@ -77,7 +81,7 @@ fn what_cannot_be_read_is_named_and_not_shown() {
     drop(CurrentWriter::open(&path, STREAM).unwrap());
     let row =
         "INSERT INTO resources VALUES (1, 'secret', 'User', NULL, NULL, 1, 1, 1, 1, 0, 0, 0, NULL, '{}')";
-    Connection::open(&path).unwrap().execute(row, []).unwrap();
+    changing(&path).execute(row, []).unwrap();
     let query = scim::list::ListQuery {
         filter: None,
         sort: None,
@@ -125,8 +129,7 @@ fn a_rebuilt_view_takes_the_place_of_the_live_one_and_nothing_of_the_old_one_sta
     assert!(!rebuilt.exists() && !place.file("current.db-wal").exists());
     let writer = CurrentWriter::open(&live, STREAM).unwrap();
     assert_eq!(writer.position().unwrap().revision, provisioning::Revision(20));
-    let sound: String =
-        Connection::open(&live).unwrap().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    let sound: String = changing(&live).query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(sound, "ok");
 }
 

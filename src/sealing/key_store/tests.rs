@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{KeyStore, MASTER_CHECK, POOL_HIGH, POOL_LOW, TENANT_KEY, derive, lock};
+use super::{DESTROYED, KeyStore, MASTER_CHECK, NONCE_BYTES, POOL_HIGH, POOL_LOW, TENANT_KEY, derive, lock};
 use crate::randomness::SystemRandomness;
 use crate::sealing::{KeyError, MasterKey, OpenedPayload};
 
@@ -120,8 +120,15 @@ fn new_numbers_lie_above_those_of_the_log_and_of_destroyed_keys() {
     let keys = folder.open(0).unwrap();
     assert_eq!(keys.draw(10_000).unwrap(), 10_001, "above what the log names");
     drop(keys);
-    folder.sql("DELETE FROM keys WHERE number >= 10001");
     let greatest = 10_000 + HIGH;
+    folder.sql("UPDATE sqlite_sequence SET seq = 10001");
+    assert_eq!(
+        folder.open(greatest).unwrap().draw(greatest).unwrap(),
+        greatest + 1,
+        "above every key there is"
+    );
+    folder.sql("DELETE FROM keys WHERE number >= 10001");
+    let greatest = greatest + HIGH;
     assert_eq!(folder.open(0).unwrap().draw(0).unwrap(), greatest + 1, "above what was ever made");
 }
 
@@ -148,14 +155,22 @@ fn plain_payloads_need_no_key() {
 }
 
 #[test]
-fn a_destroyed_key_erases_and_one_that_was_never_made_is_corrupt() {
+fn a_destroyed_key_erases_and_one_that_is_missing_or_was_never_made_is_corrupt() {
     let folder = Folder::new();
     let sealed = folder.open(0).map(|keys| {
         keys.draw(0).unwrap();
         keys.seal(HIGH, EVENT, b"{}").unwrap()
     });
     let sealed = sealed.unwrap();
-    folder.sql(&format!("DELETE FROM keys WHERE number = {HIGH}"));
+    let mark = {
+        let keys = folder.open(HIGH).unwrap();
+        let mut mark = Vec::new();
+        keys.tenant_key.encrypt_onto(&mut mark, [7; NONCE_BYTES], &[], &keys.bound_to(DESTROYED, HIGH));
+        hex::encode(mark)
+    };
+    folder.sql(&format!(
+        "UPDATE keys SET wrapped = x'{mark}' WHERE number IN ({HIGH}, 2); DELETE FROM keys WHERE number = 3"
+    ));
     let keys = folder.open(HIGH).unwrap();
     let open = |number| keys.open_payload(Some(number), EVENT, &sealed.stored, &sealed.digest);
     assert_eq!(open(HIGH).unwrap(), OpenedPayload::Erased);
@@ -163,6 +178,8 @@ fn a_destroyed_key_erases_and_one_that_was_never_made_is_corrupt() {
     assert_corrupt(open(HIGH + 1), "was never made");
     assert_corrupt(open(0), "was never made");
     assert_corrupt(open(1), "sealed with another key");
+    assert_corrupt(open(2), "was changed");
+    assert_corrupt(open(3), "key 3 is missing");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Looking after views and the outbox.
 
+use rusqlite::OpenFlags;
 use serde_json::{Value, json};
 
 use super::run;
@@ -17,7 +18,7 @@ async fn a_view_that_was_tampered_with_fails_the_check_until_it_is_rebuilt() {
     let view = service.tenant_folder("acme").join("current.db");
     service
         .restarted(|_| {
-            let connection = rusqlite::Connection::open(&view).unwrap();
+            let connection = page_checksums::open(&view, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
             let changed = connection.execute("UPDATE resources SET modified_at = modified_at + 1", []);
             assert_eq!(changed.unwrap(), 1);
         })
