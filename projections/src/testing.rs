@@ -8,6 +8,9 @@ use provisioning::recorded::{Actor, Txn, Via};
 use provisioning::{
     EventId, Header, Opened, Recorded, ResourceId, Revision, StreamId, Subject, Timestamp, TxnId,
 };
+use scim::filter::TypedFilter;
+use scim::list::{ListQuery, Order, Part};
+use scim::returned::Returned;
 use scim::{Object, ResourceType};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -92,6 +95,12 @@ pub(crate) fn members_added(group: u128, members: &[u128]) -> Draft {
 
 pub(crate) fn members_removed(group: u128, members: &[u128]) -> Draft {
     (Subject::Group(id(group)), None, Event::GroupMembersRemoved(users(members)))
+}
+
+/// The first page of a list of resources of one type, in the order of their creation.
+pub(crate) fn list_of(resource_type: ResourceType, filter: Option<TypedFilter>) -> ListQuery {
+    let part = Part { resource_type, filter, sort_by: None, returned: Returned::Default };
+    ListQuery { parts: vec![part], order: Order::Created, start_index: 1, count: 99, notes: Vec::new() }
 }
 
 /// A log that gives each transaction one second more than the one before.

@@ -8,13 +8,15 @@ mod body;
 mod bulk;
 mod conditions;
 mod discovery;
+mod list;
+mod media;
 mod read;
 mod render;
 mod write;
 
 use std::sync::Arc;
 
-use actix_web::http::{Method, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use percent_encoding::percent_decode_str;
 use provisioning::ResourceId;
@@ -28,25 +30,39 @@ use crate::query;
 /// The media type of every answer (RFC 7644 section 3.8).
 pub const CONTENT_TYPE: &str = "application/scim+json";
 
+/// What is listed where no endpoint says which.
+const EVERY_TYPE: [ResourceType; 2] = [ResourceType::User, ResourceType::Group];
+
 /// What a path below a base path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Route {
     ServiceProviderConfig,
     ResourceTypes(Option<String>),
     Schemas(Option<String>),
+    /// The base URL itself: resources of every type.
+    Root,
     Resources(ResourceType),
     Resource(ResourceType, String),
     Bulk,
+    /// `/.search` below an endpoint, or below the base URL.
+    Search(Option<ResourceType>),
+    Me,
 }
 
 impl Route {
     fn find(segments: &[String]) -> Option<Self> {
-        let first = segments.first()?.to_ascii_lowercase();
+        let Some(first) = segments.first() else { return Some(Self::Root) };
+        let first = first.to_ascii_lowercase();
         let second = segments.get(1).cloned();
         if segments.len() > 2 {
             return None;
         }
+        let searches = segments.last().is_some_and(|last| last.eq_ignore_ascii_case(".search"));
         Some(match (first.as_str(), second) {
+            (".search", None) => Self::Search(None),
+            ("users", Some(_)) if searches => Self::Search(Some(ResourceType::User)),
+            ("groups", Some(_)) if searches => Self::Search(Some(ResourceType::Group)),
+            ("me", None) => Self::Me,
             ("serviceproviderconfig", None) => Self::ServiceProviderConfig,
             ("resourcetypes", name) => Self::ResourceTypes(name),
             ("schemas", urn) => Self::Schemas(urn),
@@ -69,6 +85,11 @@ impl Route {
             Self::ServiceProviderConfig => "/ServiceProviderConfig",
             Self::ResourceTypes(_) => "/ResourceTypes",
             Self::Schemas(_) => "/Schemas",
+            Self::Root => "/",
+            Self::Search(None) => "/.search",
+            Self::Search(Some(ResourceType::User)) => "/Users/.search",
+            Self::Search(Some(ResourceType::Group)) => "/Groups/.search",
+            Self::Me => "/Me",
             Self::Resources(ResourceType::User) => "/Users",
             Self::Resource(ResourceType::User, _) => "/Users/{id}",
             Self::Resources(ResourceType::Group) => "/Groups",
@@ -79,10 +100,13 @@ impl Route {
 
     fn allowed(&self) -> &'static str {
         match self {
-            Self::ServiceProviderConfig | Self::ResourceTypes(_) | Self::Schemas(_) => "GET, HEAD, OPTIONS",
+            Self::ServiceProviderConfig | Self::ResourceTypes(_) | Self::Schemas(_) | Self::Root => {
+                "GET, HEAD, OPTIONS"
+            }
+            Self::Search(_) | Self::Bulk => "POST, OPTIONS",
+            Self::Me => "OPTIONS",
             Self::Resources(_) => "GET, HEAD, POST, OPTIONS",
             Self::Resource(..) => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
-            Self::Bulk => "POST, OPTIONS",
         }
     }
 }
@@ -101,10 +125,14 @@ struct ScimRequest<'r> {
 
 /// Answers every request that is not admin, audit or health.
 pub async fn serve(http: HttpRequest, payload: web::Payload, house: web::Data<House>) -> HttpResponse {
-    match dispatch(&http, payload, &house).await {
+    let mut answer = match dispatch(&http, payload, &house).await {
         Ok(answer) => answer,
         Err(failure) => failure.scim_response(),
+    };
+    if let Some(content_type) = answer.headers_mut().get_mut(header::CONTENT_TYPE) {
+        *content_type = header::HeaderValue::from_static(media::of_answer(&http));
     }
+    answer
 }
 
 async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> Result<HttpResponse, Failure> {
@@ -131,7 +159,7 @@ async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> R
     check_address(http, &directory, base_path)?;
     let Some(route) = route else {
         let detail = "there is nothing at this path below the tenant's SCIM base URL; the endpoints are /Users, \
-                      /Groups, /Bulk, /ServiceProviderConfig, /ResourceTypes and /Schemas";
+                      /Groups, /Bulk, /.search, /ServiceProviderConfig, /ResourceTypes and /Schemas";
         return Err(Failure::not_found("route_not_found", detail));
     };
     if http.method() == Method::OPTIONS {
@@ -155,7 +183,13 @@ impl ScimRequest<'_> {
             (route, _) if route.is_discovery() => {
                 discovery::answer(self.http, route, &self.base, &self.directory.schemas(), &self.parameters)
             }
-            (Route::Resources(resource_type), _) if reads => self.list(*resource_type).await,
+            (Route::Me, _) => Err(no_me()),
+            (Route::Root, _) if reads => self.list(&EVERY_TYPE).await,
+            (Route::Resources(resource_type), _) if reads => self.list(&[*resource_type]).await,
+            (Route::Search(Some(resource_type)), &Method::POST) => {
+                self.search(&[*resource_type], payload).await
+            }
+            (Route::Search(None), &Method::POST) => self.search(&EVERY_TYPE, payload).await,
             (Route::Resource(resource_type, id), _) if reads => {
                 self.get(*resource_type, resource_id(*resource_type, id)?).await
             }
@@ -176,6 +210,13 @@ impl ScimRequest<'_> {
             (route, _) => Err(Failure::method_not_allowed(route.allowed())),
         }
     }
+}
+
+/// RFC 7644 section 3.11: 501 where `/Me` is not offered.
+fn no_me() -> Failure {
+    let detail = "there is no /Me here: a token belongs to a provisioning client, not to a person; address a \
+                  person as /Users/{id}";
+    Failure::new(StatusCode::NOT_IMPLEMENTED, "me_not_offered", detail)
 }
 
 /// An id is a canonical lower-case UUID; anything else never was one of ours.
@@ -222,7 +263,7 @@ fn check_address(http: &HttpRequest, directory: &Directory, base_path: &str) -> 
         return Ok(());
     }
     let detail = "the token belongs to another SCIM base URL; use the URL that was shown with it";
-    Err(Failure::new(actix_web::http::StatusCode::UNAUTHORIZED, "token_elsewhere", detail))
+    Err(Failure::new(StatusCode::UNAUTHORIZED, "token_elsewhere", detail))
 }
 
 fn base_url(http: &HttpRequest, house: &House, directory: &Directory) -> String {

@@ -363,6 +363,7 @@ async fn bodies_are_taken_as_scim_or_json_in_utf_8_only() {
         "multipart/form-data; boundary=x",
         "application/xml",
         "application/scim+json; charset=utf-16",
+        "application/scim+json; CHARSET=latin1",
         "application/json-patch+json",
         "json",
         "",
@@ -380,6 +381,7 @@ async fn bodies_are_taken_as_scim_or_json_in_utf_8_only() {
         "application/json;charset=\"utf-8\"",
         "text/json",
         "application/scim+json; profile=x",
+        "application/scim+json; Charset=utf-8",
     ]
     .into_iter()
     .enumerate()

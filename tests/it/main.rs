@@ -28,6 +28,7 @@ mod outbox_faults;
 mod privacy;
 mod registry;
 mod schemas;
+mod search;
 mod soak;
 mod suites;
 mod tenants;

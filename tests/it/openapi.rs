@@ -121,7 +121,8 @@ async fn the_document_has_the_routes_for_operators_and_auditors_and_no_others() 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_has_the_parameters_that_are_read_and_no_others() {
     let service = TestService::start().await;
-    let text = [sources("src/http/scim"), source("crates/scim/src/list.rs"), sources("src/reports")].concat();
+    let of_lists = [source("crates/scim/src/list.rs"), source("crates/scim/src/returned.rs")].concat();
+    let text = [sources("src/http/scim"), of_lists, sources("src/reports")].concat();
     let mut read = BTreeSet::new();
     for before in ["parameter(", "parameters.get(", "parameters.number(", "name.eq_ignore_ascii_case("] {
         read.extend(literals_behind(&text, before));

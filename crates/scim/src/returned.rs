@@ -24,6 +24,21 @@ pub enum Returned {
 }
 
 impl Returned {
+    /// Reads decoded query parameters, whose names are matched whatever their case. A parameter that comes more
+    /// than once counts as one list.
+    pub fn from_parameters(
+        parameters: &[(String, String)],
+        schema: &ResourceSchema,
+    ) -> Result<Self, ScimError> {
+        let parameter = |wanted: &str| {
+            let given = parameters
+                .iter()
+                .filter(|(name, names)| name.eq_ignore_ascii_case(wanted) && !names.trim().is_empty());
+            given.map(|(_, names)| names.as_str()).collect::<Vec<_>>().join(",")
+        };
+        Self::parse(Some(&parameter("attributes")), Some(&parameter("excludedAttributes")), schema)
+    }
+
     /// Reads the two parameters (comma-separated names). Both at once is an error; unknown names are ignored.
     pub fn parse(
         attributes: Option<&str>,

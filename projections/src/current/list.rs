@@ -1,12 +1,11 @@
-//! Lists: filter, order, page, total (RFC 7644 section 3.4.2).
+//! Lists: filter, order, page, total (RFC 7644 section 3.4.2), over one resource type or several.
 //!
 //! A page is found in two steps: first the row numbers, in order, from indexes where there are any; then the
 //! documents of this page alone. Both, and the total, are read from one state.
 
 use rusqlite::types::Value;
 use rusqlite::{Statement, params_from_iter};
-use scim::ResourceType;
-use scim::list::ListQuery;
+use scim::list::{ListQuery, Order, Part};
 
 use super::{CurrentReader, Page, failed};
 use crate::ViewError;
@@ -17,41 +16,37 @@ use crate::filter_sql::{Compiler, Fragment};
 const CACHED_BYTES_MAX: usize = 4 * 1024;
 
 impl CurrentReader {
-    /// A page of visible resources of a type. `domain` is what `externalId` means in filter, sort and answer.
-    pub fn list(
-        &self,
-        resource_type: ResourceType,
-        query: &ListQuery,
-        domain: Option<&str>,
-    ) -> Result<Page, ViewError> {
-        self.page(Compiler { resource_type, domain }, query).map_err(failed)
+    /// A page of visible resources. `domain` is what `externalId` means in filter, sort and answer.
+    pub fn list(&self, query: &ListQuery, domain: Option<&str>) -> Result<Page, ViewError> {
+        self.page(query, domain).map_err(failed)
     }
 
-    fn page(&self, compiler: Compiler<'_>, query: &ListQuery) -> rusqlite::Result<Page> {
+    fn page(&self, query: &ListQuery, domain: Option<&str>) -> rusqlite::Result<Page> {
         let snapshot = self.connection.unchecked_transaction()?;
-        let matching = matching(compiler, query);
         let skipped = query.start_index.saturating_sub(1);
         let rids = match query.count {
             0 => Vec::new(),
-            count => {
-                self.select(&page_of(compiler, query, &matching, skipped, count), |statement, values| {
-                    statement.query_map(params_from_iter(values), |row| read(row, 0))?.collect()
-                })?
-            }
+            count => self.select(&page_of(query, domain, skipped, count), |statement, values| {
+                statement.query_map(params_from_iter(values), |row| read(row, 0))?.collect()
+            })?,
         };
         let found = rids.len() as u64;
         // A page that is not full ends the list, unless it begins beyond the end.
         let ends = rids.len() < query.count && (found > 0 || skipped == 0);
-        let total = if ends { skipped + found } else { self.count(matching)? };
-        let resources = self.rows(rids, compiler.domain)?;
+        let total = if ends { skipped + found } else { self.total(query, domain)? };
+        let resources = self.rows(rids, domain)?;
         snapshot.finish()?;
         Ok(Page { total, resources })
     }
 
-    fn count(&self, matching: Fragment) -> rusqlite::Result<u64> {
-        self.select(&Fragment::text("SELECT count(*)").then(matching), |statement, values| {
-            statement.query_row(params_from_iter(values), |row| read(row, 0))
-        })
+    fn total(&self, query: &ListQuery, domain: Option<&str>) -> rusqlite::Result<u64> {
+        let counts = query.parts.iter().map(|part| {
+            let count = Fragment::text("SELECT count(*)").then(matching(part, domain));
+            self.select(&count, |statement, values| {
+                statement.query_row(params_from_iter(values), |row| read::<u64>(row, 0))
+            })
+        });
+        counts.sum()
     }
 
     fn select<T>(
@@ -69,29 +64,44 @@ impl CurrentReader {
 }
 
 /// From where, and which: the part that a page and its total share.
-fn matching(compiler: Compiler<'_>, query: &ListQuery) -> Fragment {
+fn matching(part: &Part, domain: Option<&str>) -> Fragment {
     let visible = Fragment::text(" FROM resources AS r WHERE r.type = ")
-        .bind(compiler.resource_type.name().to_owned())
+        .bind(part.resource_type.name().to_owned())
         .then_text(" AND r.hidden = 0");
-    match &query.filter {
-        Some(filter) => visible.then_text(" AND ").then(compiler.compile(filter)),
+    match &part.filter {
+        Some(filter) => visible.then_text(" AND ").then(compiler(part, domain).compile(filter)),
         None => visible,
     }
 }
 
+fn compiler<'q>(part: &Part, domain: Option<&'q str>) -> Compiler<'q> {
+    Compiler { resource_type: part.resource_type, domain }
+}
+
 /// The row numbers of a page, in order.
-fn page_of(
-    compiler: Compiler<'_>,
-    query: &ListQuery,
-    matching: &Fragment,
-    skipped: u64,
-    count: usize,
-) -> Fragment {
-    let mut select = Fragment::text("SELECT r.rid").then(matching.clone()).then_text(" ORDER BY ");
-    if let Some(sort) = &query.sort {
+fn page_of(query: &ListQuery, domain: Option<&str>, skipped: u64, count: usize) -> Fragment {
+    let order = match query.order {
+        Order::Created => "",
         // RFC 7644 section 3.4.2.3: what has no value is last when ascending, first when descending.
-        let order = if sort.descending { " DESC NULLS FIRST, " } else { " ASC NULLS LAST, " };
-        select = select.then(compiler.sort_key(&sort.path)).then_text(order);
+        Order::Ascending => "sort_key ASC NULLS LAST, ",
+        Order::Descending => "sort_key DESC NULLS FIRST, ",
+    };
+    let mut select = Fragment::default();
+    for (index, part) in query.parts.iter().enumerate() {
+        let union = if index == 0 { "" } else { " UNION ALL " };
+        select = select.then_text(union).then_text("SELECT r.rid AS rid");
+        if query.order != Order::Created {
+            let key = part.sort_by.as_ref().map(|path| compiler(part, domain).sort_key(path));
+            select = select.then_text(", ").then(key.unwrap_or(Fragment::text("NULL")));
+            select = select.then_text(" AS sort_key");
+        }
+        select = select.then(matching(part, domain));
     }
-    select.then_text("r.rid LIMIT ").bind(integer(count as u64)).then_text(" OFFSET ").bind(integer(skipped))
+    select
+        .then_text(" ORDER BY ")
+        .then_text(order)
+        .then_text("rid LIMIT ")
+        .bind(integer(count as u64))
+        .then_text(" OFFSET ")
+        .bind(integer(skipped))
 }

@@ -6,14 +6,13 @@ use provisioning::tenancy::Role;
 use provisioning::{ClientId, Recorded, Revision, StreamId, Subject, TokenId};
 use scim::ResourceType::{Group, User};
 use scim::filter::{self, TypedFilter, typed};
-use scim::list::{ListQuery, Sort};
-use scim::returned::Returned;
+use scim::list::{ListQuery, Order};
 use scim::schemas::Schemas;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::testing::{self, DOMAIN, Draft, Log, Place, STREAM, id, patch};
+use crate::testing::{self, DOMAIN, Draft, Log, Place, STREAM, id, list_of, patch};
 use crate::{Position, digest};
 
 /// Applies events in batches of this many and commits each.
@@ -81,13 +80,13 @@ fn typed_filter(resource_type: ResourceType, text: &str) -> TypedFilter {
     typed::check(&filter::parse::parse(text).unwrap(), schemas.of(resource_type)).unwrap()
 }
 
-fn list_query(filter: Option<TypedFilter>, sort: Option<Sort>, start_index: u64, count: usize) -> ListQuery {
-    ListQuery { filter, sort, start_index, count, returned: Returned::Default, notes: Vec::new() }
+fn page_of_users(filter: Option<TypedFilter>, start_index: u64, count: usize) -> ListQuery {
+    ListQuery { start_index, count, ..list_of(User, filter) }
 }
 
 #[track_caller]
-fn listed(reader: &CurrentReader, resource_type: ResourceType, query: &ListQuery) -> (u64, Vec<ResourceId>) {
-    let page = reader.list(resource_type, query, Some(DOMAIN)).unwrap();
+fn listed(reader: &CurrentReader, query: &ListQuery) -> (u64, Vec<ResourceId>) {
+    let page = reader.list(query, Some(DOMAIN)).unwrap();
     (page.total, page.resources.into_iter().map(|resource| resource.id).collect())
 }
 
@@ -152,7 +151,7 @@ fn hidden_and_deleted_resources_are_not_visible_but_named() {
     for (number, named) in [(1, true), (3, true), (4, true), (11, true), (12, false)] {
         assert_eq!(writer.was_named(id(number)).unwrap(), named, "{number}");
     }
-    assert_eq!(listed(&reader, User, &list_query(None, None, 1, 9)), (2, vec![id(1), id(2)]));
+    assert_eq!(listed(&reader, &page_of_users(None, 1, 9)), (2, vec![id(1), id(2)]));
 }
 
 #[test]
@@ -247,7 +246,7 @@ fn lists_are_paged_and_counted() {
     let check = |start_index, count, total, numbers: &[u128]| {
         let ids: Vec<_> = numbers.iter().map(|number| id(*number)).collect();
         assert_eq!(
-            listed(&reader, User, &list_query(None, None, start_index, count)),
+            listed(&reader, &page_of_users(None, start_index, count)),
             (total, ids),
             "{start_index} {count}"
         );
@@ -260,10 +259,10 @@ fn lists_are_paged_and_counted() {
     check(6, 2, 5, &[]);
     check(u64::MAX, 2, 5, &[]);
     check(1, 0, 5, &[]);
-    assert_eq!(listed(&reader, Group, &list_query(None, None, 1, 9)), (0, vec![]));
+    assert_eq!(listed(&reader, &list_of(Group, None)), (0, vec![]));
     let filter = typed_filter(User, "userName eq \"U3\" or userName eq \"u4\"");
-    assert_eq!(listed(&reader, User, &list_query(Some(filter.clone()), None, 1, 9)), (2, vec![id(3), id(4)]));
-    assert_eq!(listed(&reader, User, &list_query(Some(filter), None, 2, 1)), (2, vec![id(4)]));
+    assert_eq!(listed(&reader, &page_of_users(Some(filter.clone()), 1, 9)), (2, vec![id(3), id(4)]));
+    assert_eq!(listed(&reader, &page_of_users(Some(filter), 2, 1)), (2, vec![id(4)]));
 }
 
 #[track_caller]
@@ -272,11 +271,11 @@ fn check_order(log: &Log, resource_type: ResourceType, path: &str, ascending: &[
     let schemas = Schemas::standard();
     let path = scim::attribute_path::AttributePath::parse(path).unwrap();
     let path = typed::typed_path(&path, schemas.of(resource_type)).unwrap();
-    for (order, falling) in [(ascending, false), (descending, true)] {
-        let sort = Sort { path: path.clone(), descending: falling };
-        let expected: Vec<_> = order.iter().map(|number| id(*number)).collect();
-        let found = listed(&reader, resource_type, &list_query(None, Some(sort), 1, 99)).1;
-        assert_eq!(found, expected, "descending: {falling}");
+    for (numbers, order) in [(ascending, Order::Ascending), (descending, Order::Descending)] {
+        let mut query = ListQuery { order, ..list_of(resource_type, None) };
+        query.parts[0].sort_by = Some(path.clone());
+        let expected: Vec<_> = numbers.iter().map(|number| id(*number)).collect();
+        assert_eq!(listed(&reader, &query).1, expected, "{order:?}");
     }
 }
 
@@ -320,6 +319,38 @@ fn multi_valued_attributes_sort_by_the_primary_value_or_else_the_first() {
 }
 
 #[test]
+fn a_list_of_several_types_is_counted_paged_and_sorted_as_one() {
+    let log = Log::of([
+        user(1, "u"),
+        testing::group_created(10, "Beta"),
+        testing::user_created(2, patch(json!({"userName": "v", "displayName": "alpha"}))),
+        testing::group_created(11, "gamma"),
+        testing::members_added(10, &[1]),
+    ]);
+    let (_place, _writer, reader) = views(&log);
+    let schemas = Schemas::standard();
+    let check = |parameters: &[(&str, &str)], total, numbers: &[u128]| {
+        let parameters: Vec<_> =
+            parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let limits = scim::list::PageLimits { default: 9, max: 9 };
+        let query =
+            ListQuery::from_parameters(&parameters, &[&schemas.user, &schemas.group], limits).unwrap();
+        let ids: Vec<_> = numbers.iter().map(|number| id(*number)).collect();
+        assert_eq!(listed(&reader, &query), (total, ids), "{parameters:?}");
+    };
+    check(&[], 4, &[1, 10, 2, 11]);
+    check(&[("startIndex", "2"), ("count", "2")], 4, &[10, 2]);
+    check(&[("count", "0")], 4, &[]);
+    check(&[("sortBy", "displayName")], 4, &[2, 10, 11, 1]);
+    check(&[("sortBy", "displayName"), ("sortOrder", "descending")], 4, &[1, 11, 10, 2]);
+    check(&[("sortBy", "userName"), ("startIndex", "2"), ("count", "2")], 4, &[2, 10]);
+    check(&[("filter", "displayName pr")], 3, &[10, 2, 11]);
+    check(&[("filter", "userName pr and not (members pr)")], 2, &[1, 2]);
+    check(&[("filter", "members.value pr or userName eq \"V\"")], 2, &[10, 2]);
+    check(&[("filter", "meta.resourceType eq \"Group\""), ("count", "1")], 2, &[10]);
+}
+
+#[test]
 fn groups_sort_by_their_first_member_and_users_by_external_id_of_the_domain() {
     let named = |number, value: Option<&str>| {
         let change = patch(json!({"userName": format!("u{number}"), "active": true}));
@@ -355,7 +386,7 @@ fn an_erased_person_has_an_id_and_nothing_else() {
     let row = MemberRow { id: id(1), resource_type: User, display: String::new() };
     assert_eq!(reader.members(id(10), None, 9).unwrap(), [row]);
     let filter = typed_filter(User, "not (userName eq \"alice@example.com\") and active eq true");
-    assert_eq!(listed(&reader, User, &list_query(Some(filter), None, 1, 9)), (1, vec![id(1)]));
+    assert_eq!(listed(&reader, &page_of_users(Some(filter), 1, 9)), (1, vec![id(1)]));
 }
 
 #[test]
@@ -551,7 +582,7 @@ fn filters_of_a_thousand_terms_and_of_sixty_levels_are_answered() {
     let (_place, _writer, reader) = views(&Log::of([alice(), user(2, "bob")]));
     let check = |filter: TypedFilter, expected: &[u128]| {
         let ids: Vec<_> = expected.iter().map(|number| id(*number)).collect();
-        assert_eq!(listed(&reader, User, &list_query(Some(filter), None, 1, 9)), (ids.len() as u64, ids));
+        assert_eq!(listed(&reader, &page_of_users(Some(filter), 1, 9)), (ids.len() as u64, ids));
     };
     let thousand = |term: &str, last: &str| {
         let terms = (0..1000).map(|n| typed_filter(User, &term.replace('#', &n.to_string())));

@@ -10,8 +10,6 @@ use provisioning::event::Change;
 use provisioning::{Recorded, Resource, ResourceId};
 use scim::attribute_path::AttributePath;
 use scim::filter::{CompareOp, Filter, evaluate, typed};
-use scim::list::ListQuery;
-use scim::returned::Returned;
 use scim::schema::Attribute;
 use scim::schemas::{ENTERPRISE_USER, GROUP, Schemas, USER};
 use scim::{Object, ResourceType};
@@ -19,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::current::{CurrentReader, CurrentWriter};
 use crate::testing::{
-    DOMAIN, Draft, Log, Place, STREAM, external_ids, group_created, id, members_added, object,
+    DOMAIN, Draft, Log, Place, STREAM, external_ids, group_created, id, list_of, members_added, object,
 };
 use crate::testing::{user_created, user_hidden};
 
@@ -394,15 +392,8 @@ fn sql_and_memory_find_the_same_resources() {
                 .filter(|(of, _, wire)| *of == resource_type && evaluate::matches(&typed, wire))
                 .map(|(_, id, _)| *id)
                 .collect();
-            let query = ListQuery {
-                filter: Some(typed),
-                sort: None,
-                start_index: 1,
-                count: 99,
-                returned: Returned::Default,
-                notes: Vec::new(),
-            };
-            let page = tenant.reader.list(resource_type, &query, Some(DOMAIN)).unwrap();
+            let query = list_of(resource_type, Some(typed));
+            let page = tenant.reader.list(&query, Some(DOMAIN)).unwrap();
             let found: Vec<_> = page.resources.iter().map(|resource| resource.id).collect();
             prop_assert_eq!(found, expected, "{}", filter);
         }
@@ -426,15 +417,8 @@ fn without_a_domain_nobody_has_an_external_id() {
         let filter =
             typed::check(&scim::filter::parse::parse(filter).unwrap(), schemas.of(ResourceType::User))
                 .unwrap();
-        let query = ListQuery {
-            filter: Some(filter),
-            sort: None,
-            start_index: 1,
-            count: 0,
-            returned: Returned::Default,
-            notes: Vec::new(),
-        };
-        let total = |domain| tenant.reader.list(ResourceType::User, &query, domain).unwrap().total;
+        let query = list_of(ResourceType::User, Some(filter));
+        let total = |domain| tenant.reader.list(&query, domain).unwrap().total;
         assert_eq!((total(Some(DOMAIN)), total(None)), (with, without));
     }
 }

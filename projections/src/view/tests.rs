@@ -82,16 +82,9 @@ fn what_cannot_be_read_is_named_and_not_shown() {
     let row =
         "INSERT INTO resources VALUES (1, 'secret', 'User', NULL, NULL, 1, 1, 1, 1, 0, 0, 0, NULL, '{}')";
     changing(&path).execute(row, []).unwrap();
-    let query = scim::list::ListQuery {
-        filter: None,
-        sort: None,
-        start_index: 1,
-        count: 1,
-        returned: scim::returned::Returned::Default,
-        notes: Vec::new(),
-    };
+    let query = crate::testing::list_of(scim::ResourceType::User, None);
     let reader = CurrentReader::open(&path).unwrap();
-    let error = reader.list(scim::ResourceType::User, &query, None).unwrap_err();
+    let error = reader.list(&query, None).unwrap_err();
     assert!(matches!(error, ViewError::Broken { .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("not the id of a resource") && !text.contains("secret"), "{text}");

@@ -1,15 +1,13 @@
-//! Reading a request's body: media type, size, JSON.
+//! Reading a request's body: size, JSON.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt as _;
 use scim::{ScimError, ScimType};
 use serde_json::Value;
 
+use super::media;
 use crate::http::error::Failure;
-
-/// Media types that carry JSON; identity providers send all of them.
-const MEDIA_TYPES: [&str; 3] = ["application/scim+json", "application/json", "text/json"];
 
 /// A body that was read.
 pub(super) struct Body {
@@ -36,7 +34,7 @@ pub(super) async fn read_bytes(
     bytes_max: usize,
     too_large: fn(usize) -> Failure,
 ) -> Result<web::BytesMut, Failure> {
-    check_media_type(http)?;
+    media::check_body(http)?;
     let announced =
         http.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: usize| bytes > bytes_max) {
@@ -59,21 +57,4 @@ pub(super) async fn read_bytes(
         return Err(ScimError::new(ScimType::InvalidSyntax, "body_missing", detail).into());
     }
     Ok(bytes)
-}
-
-fn check_media_type(http: &HttpRequest) -> Result<(), Failure> {
-    let unsupported =
-        |detail: &str| Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type_unsupported", detail);
-    if http.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-        return Err(unsupported("send the body as it is, without a Content-Encoding such as gzip"));
-    }
-    let Some(value) = http.headers().get(header::CONTENT_TYPE) else { return Ok(()) };
-    let text = value.to_str().unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim();
-    let charset = text.split(';').skip(1).find_map(|part| part.trim().strip_prefix("charset="));
-    let utf_8 = charset.is_none_or(|name| name.trim_matches('"').eq_ignore_ascii_case("utf-8"));
-    if utf_8 && MEDIA_TYPES.iter().any(|known| known.eq_ignore_ascii_case(essence)) {
-        return Ok(());
-    }
-    Err(unsupported("send the body as application/scim+json (or application/json) in UTF-8"))
 }

@@ -38,9 +38,18 @@ pub(super) fn answer(
             pick(discovery::resource_types(base, schemas), name.as_deref(), "resource type")?
         }
         Route::Schemas(urn) => pick(discovery::schemas(base, schemas), urn.as_deref(), "schema")?,
-        Route::Resources(_) | Route::Resource(..) | Route::Bulk => Value::Null,
+        Route::Root
+        | Route::Resources(_)
+        | Route::Resource(..)
+        | Route::Search(_)
+        | Route::Me
+        | Route::Bulk => Value::Null,
     };
-    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(body.to_string()))
+    let mut answer = HttpResponse::Ok();
+    if let Some(location) = body["meta"]["location"].as_str() {
+        answer.insert_header((header::CONTENT_LOCATION, location));
+    }
+    Ok(answer.content_type(CONTENT_TYPE).body(body.to_string()))
 }
 
 fn advertised(http: &HttpRequest) -> Advertised {

@@ -1,19 +1,18 @@
-//! GET of one resource and of lists.
+//! GET of one resource, and what other resources say about one.
 
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use projections::ViewError;
 use projections::current::{CurrentReader, MemberRow, StoredResource};
 use provisioning::tenancy::InitialState;
 use provisioning::{ResourceId, Revision};
-use scim::list::{ListQuery, PageLimits};
 use scim::returned::Returned;
 use scim::{ResourceSchema, ResourceType};
 
 use super::conditions::{etag, none_match_holds};
-use super::render::{self, Derived, Renderer};
+use super::render::{Derived, Renderer};
 use super::{CONTENT_TYPE, ScimRequest};
 use crate::directory::Directory;
 use crate::http::error::Failure;
@@ -22,15 +21,9 @@ use crate::http::error::Failure;
 const MEMBERS_PER_READ: usize = 1_000;
 
 impl ScimRequest<'_> {
-    /// The value of a query parameter, whatever the case of its name; the first one counts.
-    fn parameter(&self, name: &str) -> Option<&str> {
-        let mut found = self.parameters.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
-        found.next().map(|(_, value)| value.as_str())
-    }
-
     /// The choice of attributes.
     pub(super) fn returned(&self, schema: &ResourceSchema) -> Result<Returned, Failure> {
-        Ok(Returned::parse(self.parameter("attributes"), self.parameter("excludedAttributes"), schema)?)
+        Ok(Returned::from_parameters(&self.parameters, schema)?)
     }
 
     /// What the tenant's resources of a type look like now.
@@ -71,16 +64,18 @@ impl ScimRequest<'_> {
             let detail = format!("{} not found: no such resource, or it was deleted", resource_type.name());
             return Err(Failure::not_found("resource_not_found", detail));
         };
-        if none_match_holds(self.http, stored.revision) && self.is_unchanged(&stored, &derived).await? {
-            return Ok(HttpResponse::NotModified()
-                .insert_header((header::ETAG, etag(stored.revision)))
-                .finish());
+        let unchanged =
+            none_match_holds(self.http, stored.revision) && self.is_unchanged(&stored, &derived).await?;
+        let status = if unchanged { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        let mut answer = HttpResponse::build(status);
+        answer
+            .insert_header((header::ETAG, etag(stored.revision)))
+            .insert_header((header::CONTENT_LOCATION, self.location(resource_type, &id.to_string())));
+        if unchanged {
+            return Ok(answer.finish());
         }
         let renderer = Renderer { base: &self.base, schema: &schema, returned: &returned };
-        Ok(HttpResponse::Ok()
-            .content_type(CONTENT_TYPE)
-            .insert_header((header::ETAG, etag(stored.revision)))
-            .body(renderer.resource(&stored, &derived)))
+        Ok(answer.content_type(CONTENT_TYPE).body(renderer.resource(&stored, &derived)))
     }
 
     /// The tag covers a resource's own state. An answer that shows derived state is the same only if that has
@@ -103,30 +98,6 @@ impl ScimRequest<'_> {
                     .any(|span| moved(span.from_revision) || span.to_revision.is_some_and(moved)))
             }
         }
-    }
-
-    /// GET of a list.
-    pub(super) async fn list(&self, resource_type: ResourceType) -> Result<HttpResponse, Failure> {
-        let schema = self.schema(resource_type);
-        let limits = &self.house.config.limits;
-        let page = PageLimits { default: limits.page_resources_default, max: limits.page_resources_max };
-        let query = ListQuery::from_parameters(&self.parameters, &schema, page)?;
-        let directory = Arc::clone(&self.directory);
-        let (domain, base) = (self.client.domain.clone(), self.base.clone());
-        let work = move || -> Result<String, ViewError> {
-            directory.with_current(|reader| {
-                let page = reader.list(resource_type, &query, Some(&domain))?;
-                let renderer = Renderer { base: &base, schema: &schema, returned: &query.returned };
-                let bodies = page.resources.iter().map(|stored| {
-                    let derived = derive(reader, stored, &query.returned)?;
-                    Ok(renderer.resource(stored, &derived))
-                });
-                let bodies = bodies.collect::<Result<Vec<String>, ViewError>>()?;
-                Ok(render::list(page.total, query.start_index, &bodies))
-            })
-        };
-        let body = self.house.directories.shared().tasks.block(work).await?;
-        Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(body))
     }
 }
 

@@ -14,9 +14,16 @@ fn routes_are_found_whatever_their_case_and_with_a_trailing_slash() {
     check("/GROUPS/abc", Route::Resource(ResourceType::Group, "abc".into()));
     check("/Schemas/urn%3Aietf", Route::Schemas(Some("urn:ietf".into())));
     check("/Users/a/b", None);
-    check("", None);
     check("/bulk", Route::Bulk);
     check("/Bulk/x", None);
+    check("", Route::Root);
+    check("/", Route::Root);
+    check("/.Search", Route::Search(None));
+    check("/users/.search/", Route::Search(Some(ResourceType::User)));
+    check("/Groups/.search", Route::Search(Some(ResourceType::Group)));
+    check("/me", Route::Me);
+    check("/Me/x", None);
+    check("/.search/x", None);
 }
 
 #[test]

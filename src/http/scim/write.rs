@@ -171,18 +171,17 @@ impl ScimRequest<'_> {
             }
         };
         let renderer = Renderer { base: &self.base, schema, returned };
+        let location = self.location(resource.resource_type, &resource.id.to_string());
         let mut answer = HttpResponse::build(status);
         answer.content_type(CONTENT_TYPE).insert_header((header::ETAG, etag(stored.revision)));
         if status == StatusCode::CREATED {
-            answer.insert_header((
-                header::LOCATION,
-                self.location(resource.resource_type, &resource.id.to_string()),
-            ));
+            answer.insert_header((header::LOCATION, location.as_str()));
         }
+        answer.insert_header((header::CONTENT_LOCATION, location));
         Ok(answer.body(renderer.resource(&stored, &derived)))
     }
 
-    /// The address of a resource; the id is part of it as it stands.
+    /// The address of a resource, as its `meta.location` says too; the id is part of it as it stands.
     pub(super) fn location(&self, resource_type: ResourceType, id: &str) -> String {
         format!("{}/{}/{id}", self.base, resource_type.endpoint())
     }

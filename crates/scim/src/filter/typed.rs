@@ -61,9 +61,9 @@ pub struct Comparison {
 /// A checked filter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TypedFilter {
-    /// All terms hold.
+    /// All terms hold; without terms, always.
     And(Vec<TypedFilter>),
-    /// One term holds.
+    /// One term holds; without terms, never.
     Or(Vec<TypedFilter>),
     /// The term does not hold.
     Not(Box<TypedFilter>),
@@ -83,7 +83,17 @@ pub enum TypedFilter {
 
 /// Finds the filter's names in the schemas and gives its values their types.
 pub fn check(filter: &Filter, schema: &ResourceSchema) -> Result<TypedFilter, ScimError> {
-    Scope::Resource(schema).check(filter)
+    check_among(filter, schema, &[schema])
+}
+
+/// The same for one of several resource types that are asked at once: an attribute that another of them has and
+/// this one has not is an attribute without a value here (RFC 7644 section 3.4.2.1).
+pub fn check_among(
+    filter: &Filter,
+    schema: &ResourceSchema,
+    all: &[&ResourceSchema],
+) -> Result<TypedFilter, ScimError> {
+    Scope::Resource(schema, all).check(filter)
 }
 
 /// The same for the filter of a PATCH path, whose names are sub-attributes of `attribute`. The values of a simple
@@ -95,7 +105,7 @@ pub(crate) fn check_elements(filter: &Filter, attribute: &Attribute) -> Result<T
 /// What a path leads to when its values are compared or sorted by: a bare complex name stands for its `value`.
 /// `None` if there is no such attribute, if it has parts but no `value`, or if it is never returned.
 pub fn typed_path(path: &AttributePath, schema: &ResourceSchema) -> Option<TypedPath> {
-    let (path, attribute) = Scope::Resource(schema).locate(path).ok()?;
+    let (path, attribute) = Scope::Resource(schema, &[]).locate(path).ok()?;
     comparable(path, attribute)
 }
 
@@ -114,12 +124,16 @@ pub fn instant(text: &str) -> Option<i64> {
 /// Where names are looked for.
 #[derive(Clone, Copy)]
 enum Scope<'s> {
-    Resource(&'s ResourceSchema),
+    /// A resource of this type, and all types that are asked.
+    Resource(&'s ResourceSchema, &'s [&'s ResourceSchema]),
     Element(&'s Attribute),
 }
 
 impl<'s> Scope<'s> {
     fn check(self, filter: &Filter) -> Result<TypedFilter, ScimError> {
+        if let Some(without_value) = self.without_value(filter) {
+            return Ok(without_value);
+        }
         match filter {
             Filter::And(terms) => Ok(TypedFilter::And(self.check_all(terms)?)),
             Filter::Or(terms) => Ok(TypedFilter::Or(self.check_all(terms)?)),
@@ -147,6 +161,24 @@ impl<'s> Scope<'s> {
                 Ok(TypedFilter::ValuePath { path: located, filter })
             }
         }
+    }
+
+    /// What a term comes to whose attribute only other resource types have; the rules are those of
+    /// [`super::evaluate`] for an attribute without a value.
+    fn without_value(self, filter: &Filter) -> Option<TypedFilter> {
+        let (path, holds) = match filter {
+            Filter::And(_) | Filter::Or(_) | Filter::Not(_) => return None,
+            Filter::Compare { path, op: CompareOp::Eq, value } => (path, value.is_null()),
+            Filter::Compare { path, op: CompareOp::Ne, value } => (path, !value.is_null()),
+            Filter::Present(path) | Filter::Compare { path, .. } | Filter::ValuePath { path, .. } => {
+                (path, false)
+            }
+        };
+        let Self::Resource(_, all) = self else { return None };
+        let elsewhere = self.find(path).is_none()
+            && all.iter().any(|other| Self::Resource(other, &[]).find(path).is_some());
+        let nothing = Vec::new();
+        elsewhere.then_some(if holds { TypedFilter::And(nothing) } else { TypedFilter::Or(nothing) })
     }
 
     fn check_all(self, terms: &[Filter]) -> Result<Vec<TypedFilter>, ScimError> {
@@ -184,7 +216,7 @@ impl<'s> Scope<'s> {
         path: &AttributePath,
     ) -> Option<(Option<&'s Schema>, &'s Attribute, Option<&'s Attribute>)> {
         match self {
-            Self::Resource(schema) => {
+            Self::Resource(schema, _) => {
                 let found = path.resolve(schema)?;
                 Some((found.extension, found.attribute?, found.sub_attribute))
             }

@@ -1,0 +1,61 @@
+//! Lists: GET of an endpoint or of the base URL, and POST of a `SearchRequest` (RFC 7644 sections 3.4.2, 3.4.3).
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, web};
+use projections::ViewError;
+use scim::list::{ListQuery, PageLimits, search};
+use scim::{ResourceSchema, ResourceType};
+
+use super::read::derive;
+use super::render::{self, Renderer};
+use super::{CONTENT_TYPE, ScimRequest, body};
+use crate::http::error::Failure;
+
+impl ScimRequest<'_> {
+    /// GET of a list of resources of these types.
+    pub(super) async fn list(&self, types: &[ResourceType]) -> Result<HttpResponse, Failure> {
+        self.page(types, &self.parameters).await
+    }
+
+    /// The same asked for in a body. What stands in the URL does not count.
+    pub(super) async fn search(
+        &self,
+        types: &[ResourceType],
+        payload: web::Payload,
+    ) -> Result<HttpResponse, Failure> {
+        let limits = &self.house.config.limits;
+        let body = body::read(self.http, payload, limits.user_body_bytes_max).await?;
+        self.page(types, &search::parameters(body.json)?).await
+    }
+
+    async fn page(
+        &self,
+        types: &[ResourceType],
+        parameters: &[(String, String)],
+    ) -> Result<HttpResponse, Failure> {
+        let schemas: Vec<Arc<ResourceSchema>> = types.iter().map(|of| self.schema(*of)).collect();
+        let known: Vec<&ResourceSchema> = schemas.iter().map(AsRef::as_ref).collect();
+        let limits = &self.house.config.limits;
+        let page = PageLimits { default: limits.page_resources_default, max: limits.page_resources_max };
+        let query = ListQuery::from_parameters(parameters, &known, page)?;
+        let directory = Arc::clone(&self.directory);
+        let (domain, base) = (self.client.domain.clone(), self.base.clone());
+        let work = move || -> Result<String, ViewError> {
+            directory.with_current(|reader| {
+                let page = reader.list(&query, Some(&domain))?;
+                let mut bodies = Vec::with_capacity(page.resources.len());
+                for stored in &page.resources {
+                    let asked = query.parts.iter().zip(&schemas);
+                    let mut asked = asked.filter(|(part, _)| part.resource_type == stored.resource_type);
+                    let Some((part, schema)) = asked.next() else { continue };
+                    let renderer = Renderer { base: &base, schema, returned: &part.returned };
+                    bodies.push(renderer.resource(stored, &derive(reader, stored, &part.returned)?));
+                }
+                Ok(render::list(page.total, query.start_index, &bodies))
+            })
+        };
+        let body = self.house.directories.shared().tasks.block(work).await?;
+        Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(body))
+    }
+}
