@@ -26,6 +26,7 @@ mod openapi;
 mod outbox;
 mod outbox_faults;
 mod privacy;
+mod random_history;
 mod registry;
 mod schemas;
 mod search;
