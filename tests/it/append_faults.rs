@@ -10,9 +10,9 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, join_all};
 use muster::app::Sources;
 use muster::clock::ManualClock;
-use muster::directory::{Directory, WriteError};
+use muster::directory::{Bulk, BulkOperation, Directory, OperationOutcome, WriteError};
 use muster::event_log::memory::{Fault, FaultKind};
-use provisioning::command::{Change, Command, NewClient, NewToken, Precondition};
+use provisioning::command::{Change, Command, NewClient, NewToken, Precondition, Provider, ScimCommand};
 use provisioning::event::TokenIssued;
 use provisioning::ids::{ClientId, OperatorId, TokenId};
 use provisioning::recorded::Via;
@@ -21,7 +21,7 @@ use provisioning::{EventType, ResourceId, Revision, Timestamp};
 use scim::{Object, ResourceType};
 use serde_json::{Value, json};
 
-use crate::engine::{Engine, ask, document, origin, patch};
+use crate::engine::{DOMAIN, Engine, ask, document, origin, patch};
 use crate::faulty_log::{Faults, FaultyLogs};
 
 const USER: ResourceType = ResourceType::User;
@@ -152,6 +152,39 @@ impl House {
         async move { ask(&acme, resource_type, id, Precondition::None, change).await.map(drop) }
     }
 
+    /// One POST for each, in one bulk request, whose operations share an append and hence an answer.
+    fn bulk(
+        &self,
+        new: [(ResourceType, ResourceId); 2],
+    ) -> impl Future<Output = Result<(), WriteError>> + use<> {
+        let operations = new.map(|(resource_type, id)| BulkOperation {
+            command: Some(ScimCommand {
+                resource_type,
+                id,
+                provider: Provider { domain: Some(DOMAIN.to_owned()), kind: ClientKind::Generic },
+                precondition: Precondition::None,
+                change: Change::Create(named(resource_type, id)),
+            }),
+            refers_to: BTreeSet::new(),
+        });
+        let bulk =
+            Bulk { operations: operations.into(), origin: origin(Via::ScimBulkPost), fail_on_errors: None };
+        let acme = Arc::clone(&self.acme);
+        async move {
+            let outcomes = acme.submit_bulk(bulk).await?;
+            let answers: Vec<_> = outcomes
+                .into_iter()
+                .map(|outcome| match outcome {
+                    OperationOutcome::Answered(answer) => answer.map(drop),
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            let told = |answer: &Result<(), WriteError>| answer.as_ref().map_err(code).copied();
+            assert_eq!(told(&answers[0]), told(&answers[1]));
+            answers.into_iter().collect()
+        }
+    }
+
     fn new_id(&self) -> uuid::Uuid {
         self.engine.directories.shared().ids.next()
     }
@@ -190,7 +223,7 @@ async fn scim_rows(house: &House) -> Vec<Row> {
     for group in [renamed, ended] {
         house.write(GROUP, group, patch(GROUP, join.clone())).await.unwrap();
     }
-    let [new_user, new_group] = [(); 2].map(|()| ResourceId(house.new_id()));
+    let [new_user, new_group, bulk_user, bulk_group] = [(); 4].map(|()| ResourceId(house.new_id()));
     let patch_user = json!([{"op": "replace", "value": {"title": "T", "active": false}}]);
     let patch_group = json!([{"op": "add", "path": "members", "value": members(&[put, patched])},
         {"op": "replace", "path": "displayName", "value": "new"}]);
@@ -229,6 +262,9 @@ async fn scim_rows(house: &House) -> Vec<Row> {
         }),
         row("DELETE of a group", "acme", &["group.members_removed", "group.deleted"], move |house| {
             house.write(GROUP, ended, Change::Delete)
+        }),
+        row("a bulk request", "acme", &["user.created", "group.created"], move |house| {
+            house.bulk([(USER, bulk_user), (GROUP, bulk_group)])
         }),
     ]
 }

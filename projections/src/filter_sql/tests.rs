@@ -1,5 +1,6 @@
 //! The evaluator in SQL against the one in memory: any filter finds the same resources.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -21,8 +22,14 @@ use crate::testing::{
 };
 use crate::testing::{user_created, user_hidden};
 
-/// Few and confusable: equal but for case, contained in each other, empty, with what LIKE and JSON treat specially.
-const TEXTS: [&str; 12] = ["", "a", "A", "ab", "aB", "b", "ß", "SS", "a%", "_b", "\"", "a\u{0}b"];
+/// Few and confusable: equal but for case, contained in each other, empty, with what LIKE, GLOB, SQL and JSON treat
+/// specially, composed and not.
+const TEXTS: [&str; 18] = [
+    "", "a", "A", "ab", "aB", "b", "ß", "SS", "é", "E\u{301}", "a%", "_b", "a*", "[a]", "'", "\"", "\\",
+    "a\u{0}b",
+];
+/// How many filters are compared at least.
+const FILTERS_MIN: usize = 20_000;
 const INSTANTS: [&str; 4] = [
     "2023-11-14T22:13:21",
     "2023-11-14T22:13:21Z",
@@ -185,6 +192,9 @@ fn compared(resource_type: ResourceType) -> Vec<(String, Kind)> {
         ("tags", Text),
         ("groups.display", Text),
         ("groups.type", Text),
+        ("urn:ietf:params:scim:schemas:core:2.0:User:userName", Text),
+        ("URN:ietf:params:scim:schemas:core:2.0:USER:EMAILS.VALUE", Text),
+        ("manager.value", Text),
     ];
     let groups = [("members", Id), ("members.value", Id), ("members.display", Text), ("members.type", Text)];
     let extended =
@@ -376,12 +386,14 @@ fn tenant(events: &[Recorded]) -> Tenant {
 
 #[test]
 fn sql_and_memory_find_the_same_resources() {
-    let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 80, failure_persistence: None, ..Config::default() });
     let filters = |resource_type| prop::collection::vec(any_filter(resource_type).prop_map(Asked), 1..320);
     let cases = (log(), filters(ResourceType::User), filters(ResourceType::Group));
     let schemas = schemas();
+    let compared = Cell::new(0);
     let outcome = runner.run(&cases, |(log, users, groups)| {
         let tenant = tenant(&log.events);
+        compared.set(compared.get() + users.len() + groups.len());
         let of_users = users.iter().map(|filter| (ResourceType::User, &filter.0));
         let of_groups = groups.iter().map(|filter| (ResourceType::Group, &filter.0));
         for (resource_type, filter) in of_users.chain(of_groups) {
@@ -402,6 +414,7 @@ fn sql_and_memory_find_the_same_resources() {
     if let Err(error) = outcome {
         panic!("{error}");
     }
+    assert!(compared.get() >= FILTERS_MIN, "{} filters", compared.get());
 }
 
 #[test]

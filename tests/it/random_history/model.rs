@@ -14,6 +14,7 @@ use super::steps::{Change, GroupBody, GroupOp, Match, NAMES, TEXTS, UserBody, Us
 
 /// A user or group, also a deleted one.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts, each independent of the others")]
 pub(super) struct Thing {
     pub(super) id: ResourceId,
     pub(super) is_user: bool,
@@ -87,7 +88,7 @@ impl Model {
             Change::PutUser(_, body) => match self.find(id, true) {
                 None => self.put_unknown(id, body, domain, if_match),
                 Some(at) => {
-                    self.check_match(at, if_match)?;
+                    check_match(if_match)?;
                     let now = user_state(body, domain);
                     let keep = self.settings.put_omitted == PutOmitted::Keep;
                     let next = replaced(&self.things[at], now, domain, keep);
@@ -153,14 +154,9 @@ impl Model {
             .position(|thing| thing.id == id && thing.is_user == is_user && !thing.hidden && !thing.deleted)
     }
 
-    fn check_match(&self, at: usize, if_match: Match) -> Result<(), &'static str> {
-        let _now = self.things[at].version;
-        if matches!(if_match, Match::Other) { Err("precondition") } else { Ok(()) }
-    }
-
     fn existing(&self, id: ResourceId, is_user: bool, if_match: Match) -> Result<usize, &'static str> {
         let at = self.find(id, is_user).ok_or("not_found")?;
-        self.check_match(at, if_match)?;
+        check_match(if_match)?;
         Ok(at)
     }
 
@@ -431,6 +427,13 @@ impl Model {
                 self.things[at].version = self.head;
             }
         }
+    }
+}
+
+fn check_match(if_match: Match) -> Result<(), &'static str> {
+    match if_match {
+        Match::No | Match::Any | Match::Now => Ok(()),
+        Match::Other => Err("precondition"),
     }
 }
 
