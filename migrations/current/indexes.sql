@@ -7,6 +7,9 @@ CREATE INDEX resources_name ON resources (type, name_folded, hidden);
 -- in the order of creation either way. Queries must say `hidden = 0` literally to use it.
 CREATE INDEX resources_listed ON resources (type, rid, active) WHERE hidden = 0;
 
+-- What changed since: every write of a resource moves one entry of it to the end.
+CREATE INDEX resources_modified ON resources (type, modified_at) WHERE hidden = 0;
+
 CREATE INDEX external_ids_value ON external_ids (type, domain, value);
 
 CREATE INDEX memberships_member ON memberships (member_rid);
@@ -18,6 +21,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('resources', 'resources_id', '100000 1'),
     ('resources', 'resources_name', '100000 90000 1 1'),
     ('resources', 'resources_listed', '100000 90000 1 1'),
+    ('resources', 'resources_modified', '100000 90000 1'),
     ('external_ids', 'external_ids', '100000 1 1'),
     ('external_ids', 'external_ids_value', '100000 90000 90000 1'),
     ('emails', 'emails', '100000 1 1'),

@@ -59,7 +59,8 @@ CREATE TABLE emails (
 ) STRICT, WITHOUT ROWID;
 
 -- The folded text of every singular attribute of a resource that no standard schema has: what a tenant added. All
--- of them, whatever the tenant's settings say, since a view never reads those.
+-- of them, whatever the tenant's settings say, since a view never reads those. A user's displayName as well: people
+-- are looked for by it.
 CREATE TABLE added_values (
     type TEXT NOT NULL,
     -- The attribute's name, behind its extension's URN and a colon if it has one.

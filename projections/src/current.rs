@@ -31,7 +31,7 @@ const VIEW: &str = "current";
 
 const LAYOUT: Layout = Layout {
     view: VIEW,
-    number: 2,
+    number: 3,
     tables: include_str!("../../migrations/current/tables.sql"),
     indexes: include_str!("../../migrations/current/indexes.sql"),
 };

@@ -23,6 +23,7 @@ use scim::schema::AttributeType;
 
 pub(crate) use fragment::Fragment;
 pub(crate) use functions::register_functions;
+pub(crate) use source::is_found_by_text;
 use source::{Element, Form, Operand, Rows, Source};
 
 /// What a filter or sort path means beside its own text.
@@ -141,6 +142,10 @@ impl Compiler<'_> {
                 .then_text(", ")
                 .then(operand.plain())
                 .then_text(" IS NULL)"),
+            // Bare, so that an index can be used for a range of it.
+            (Source::One(operand @ Operand { form: Form::Micros, .. }), _) => {
+                test(&operand, path, *op, value).in_brackets()
+            }
             (Source::One(operand), _) => {
                 Fragment::text("ifnull(").then(test(&operand, path, *op, value)).then_text(", 0)")
             }

@@ -16,6 +16,7 @@ mod engine;
 mod event_log_contract;
 mod evidence;
 mod faulty_log;
+mod fuzz;
 mod golden;
 mod groups;
 mod harness;

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use provisioning::{Resource, ResourceId, Revision};
 use rusqlite::{Connection, Row, params};
 use scim::fold::fold;
-use scim::schemas::Schemas;
 use scim::{Object, ResourceType};
 use serde_json::Value;
 
 use super::{broken, failed};
 use crate::column::{Column, read, read_optional};
+use crate::filter_sql::is_found_by_text;
 use crate::{ViewError, query};
 
 const LOAD: &str = "\
@@ -76,7 +76,7 @@ impl Indexed {
                 ResourceType::User => folded_emails(&resource.attributes),
                 ResourceType::Group => BTreeSet::new(),
             },
-            added: folded_additions(resource),
+            added: folded_texts(resource),
         }
     }
 
@@ -96,12 +96,12 @@ impl Indexed {
     }
 }
 
-/// Paths and folded texts of singular attributes that no standard schema has. Only a URN has colons.
-fn folded_additions(resource: &Resource) -> BTreeSet<(String, String)> {
+/// Paths and folded texts of the singular attributes that are found by their text. Only a URN has colons.
+fn folded_texts(resource: &Resource) -> BTreeSet<(String, String)> {
     let mut added = BTreeSet::new();
     for (name, value) in &resource.attributes {
         if let Value::String(text) = value {
-            if Schemas::is_added(resource.resource_type, None, name) {
+            if is_found_by_text(resource.resource_type, None, name) {
                 added.insert((name.clone(), fold(text)));
             }
         } else if let Value::Object(inner) = value
@@ -109,7 +109,7 @@ fn folded_additions(resource: &Resource) -> BTreeSet<(String, String)> {
         {
             for (part, value) in inner {
                 if let Value::String(text) = value
-                    && Schemas::is_added(resource.resource_type, Some(name), part)
+                    && is_found_by_text(resource.resource_type, Some(name), part)
                 {
                     added.insert((format!("{name}:{part}"), fold(text)));
                 }

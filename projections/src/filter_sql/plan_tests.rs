@@ -127,6 +127,21 @@ fn lists_by_type_and_active_are_read_in_order_from_an_index_alone() {
 }
 
 #[test]
+fn people_are_found_by_what_they_are_called() {
+    check(User, "displayName eq \"a\"", &["v USING PRIMARY KEY (type=? AND path=? AND value_folded=?)"]);
+}
+
+#[test]
+fn what_changed_is_found_and_counted_by_its_instant() {
+    let at = |op| format!("meta.lastModified {op} \"2026-01-31T08:00:00Z\"");
+    check(User, &at("eq"), &["resources_modified (type=? AND modified_at=?)"]);
+    for (op, bound) in [("gt", ">?"), ("ge", ">?"), ("lt", "<?"), ("le", "<?")] {
+        let index = format!("USING COVERING INDEX resources_modified (type=? AND modified_at{bound})");
+        assert_eq!(count_plan(Group, &at(op)), [format!("SEARCH r {index}")]);
+    }
+}
+
+#[test]
 fn an_attribute_that_a_tenant_added_is_found_by_its_value() {
     check(User, "role eq \"owner\"", &["v USING PRIMARY KEY (type=? AND path=? AND value_folded=?)"]);
 }

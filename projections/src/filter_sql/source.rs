@@ -21,7 +21,7 @@ pub(super) enum Form {
     Stored,
     /// Text, folded.
     Folded,
-    /// An instant in microseconds.
+    /// An instant in microseconds, in a column that is never null.
     Micros,
 }
 
@@ -58,6 +58,17 @@ pub(super) enum Element {
     Member,
     /// A row `o` of `resources`: a group.
     Group,
+}
+
+/// Whether the singular texts of an attribute are kept in `added_values`: what a tenant added, and what people are
+/// called. In schema spelling.
+pub(crate) fn is_found_by_text(
+    resource_type: ResourceType,
+    extension: Option<&str>,
+    attribute: &str,
+) -> bool {
+    (resource_type, extension, attribute) == (ResourceType::User, None, "displayName")
+        || schemas::Schemas::is_added(resource_type, extension, attribute)
 }
 
 impl Compiler<'_> {
@@ -107,8 +118,8 @@ impl Compiler<'_> {
     /// A condition by which the resources with exactly this value are found through an index.
     pub(super) fn found_by_index(self, path: &TypedPath, value: &str) -> Option<Fragment> {
         let extension = path.extension.as_deref();
-        if schemas::Schemas::is_added(self.resource_type, extension, &path.attribute) {
-            return self.found_among_added(path, value);
+        if is_found_by_text(self.resource_type, extension, &path.attribute) {
+            return self.found_among_texts(path, value);
         }
         if extension.is_some() {
             return None;
@@ -139,8 +150,8 @@ impl Compiler<'_> {
         Some(Fragment::text("r.rid IN (").then(found).then_text(")").in_brackets())
     }
 
-    /// Singular texts of what a tenant added are indexed; compared folded, so case is looked at afterwards.
-    fn found_among_added(self, path: &TypedPath, value: &str) -> Option<Fragment> {
+    /// These texts are indexed folded, so case is looked at afterwards.
+    fn found_among_texts(self, path: &TypedPath, value: &str) -> Option<Fragment> {
         let text = matches!(path.value_type, AttributeType::String | AttributeType::Reference);
         if !text || path.multi_valued || path.sub_attribute.is_some() {
             return None;
