@@ -139,6 +139,11 @@ fn writer_threads() -> usize {
     std::thread::available_parallelism().map_or(2, std::num::NonZero::get) * WRITERS_PER_CORE
 }
 
+/// How many searches run at the same time: half of the cores, so that none of them delays a point read for long.
+fn search_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
 /// Serves until SIGTERM or SIGINT, then stops in order.
 pub fn run(config: Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
@@ -192,7 +197,8 @@ impl Service {
         let certificate = config.tls().map(|(cert, _)| cert.to_owned());
         let (closed, files_closed) = oneshot::channel();
         let ready = AtomicBool::new(true);
-        let house = Arc::new(House { directories, config, outbox, metrics, ready, closed });
+        let searches = Semaphore::new(search_threads());
+        let house = Arc::new(House { directories, config, outbox, metrics, searches, ready, closed });
         let server = http::server(Arc::clone(&house), listener, tls).context("HTTP server")?;
         lock.tell(&format!("{scheme}://{}", reachable(house.config.listen)), certificate.as_deref())
             .context("lock file")?;

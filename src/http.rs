@@ -37,6 +37,8 @@ pub struct House {
     pub outbox: Option<OutboxHandle>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Turns for lists that may have to look at every resource: they leave cores to everybody else.
+    pub searches: tokio::sync::Semaphore,
     /// False from the moment a shutdown begins.
     pub ready: std::sync::atomic::AtomicBool,
     /// Goes last, when everything above is closed: whoever has the other end learns of it.

@@ -5,6 +5,7 @@
 //! of them runs at a time for a tenant: they use the same files, and no file is swapped while a check reads it.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use projections::current::CurrentWriter;
@@ -119,9 +120,17 @@ impl Directory {
     fn rebuild(&self) -> Result<(), CatchUpError> {
         let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         let total = self.position();
-        let built = self
-            .rebuild_current(total, |reached| self.rebuilt(reached.0))
-            .and_then(|()| self.rebuild_history(total, |reached| self.rebuilt(total.0 + reached.0)));
+        let (current, history) = (AtomicU64::new(0), AtomicU64::new(0));
+        let reached = |view: &AtomicU64, at: Revision| {
+            view.store(at.0, Ordering::Relaxed);
+            self.rebuilt(current.load(Ordering::Relaxed) + history.load(Ordering::Relaxed));
+        };
+        // The views know nothing of each other, so both are built at the same time.
+        let built = std::thread::scope(|scope| {
+            let beside = scope.spawn(|| self.rebuild_history(total, |at| reached(&history, at)));
+            let built = self.rebuild_current(total, |at| reached(&current, at));
+            built.and(beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
         self.halting(built)
     }
 

@@ -245,12 +245,9 @@ impl KeyStore {
         if let Some(secret) = lock(&self.unwrapped).get(&number) {
             return Ok(Some(secret.clone()));
         }
-        let (wrapped, made) = {
-            let reader = lock(&self.reader);
-            look_up(&reader, number).and_then(|wrapped| Ok((wrapped, greatest_made(&reader)?)))
-        }
-        .map_err(|error| failed(&error))?;
+        let wrapped = look_up(&lock(&self.reader), number).map_err(|error| failed(&error))?;
         let Some(wrapped) = wrapped else {
+            let made = greatest_made(&lock(&self.reader)).map_err(|error| failed(&error))?;
             return Err(KeyError::Corrupt(if (1..=made).contains(&number) {
                 format!("key {number} is missing; a key that was destroyed leaves a mark")
             } else {

@@ -10,7 +10,7 @@ pub mod search;
 mod tests;
 
 use crate::attribute_path::AttributePath;
-use crate::filter::{self, TypedFilter, TypedPath};
+use crate::filter::{self, CompareOp, TypedFilter, TypedPath, TypedValue};
 use crate::returned::Returned;
 use crate::schema::AttributeType;
 use crate::{ResourceSchema, ResourceType, ScimError, ScimType, dialect};
@@ -65,6 +65,20 @@ pub struct PageLimits {
 }
 
 impl ListQuery {
+    /// Whether it asks for the one user with a `userName` and for nothing else: an index answers that, however many
+    /// resources there are.
+    pub fn is_lookup(&self) -> bool {
+        let [Part { resource_type: ResourceType::User, filter: Some(filter), .. }] = self.parts.as_slice()
+        else {
+            return false;
+        };
+        let TypedFilter::Compare(comparison) = filter else { return false };
+        let path = &comparison.path;
+        let by_user_name = path.extension.is_none() && path.attribute == "userName";
+        let is_one_name = comparison.op == CompareOp::Eq && matches!(comparison.value, TypedValue::Text(_));
+        self.order == Order::Created && by_user_name && is_one_name
+    }
+
     /// Reads decoded query parameters for resources of these types; names are matched whatever their case, unknown
     /// ones are ignored (RFC 7644 section 3.4.2), `startIndex` below 1 is 1, `count` below 0 is 0.
     pub fn from_parameters(

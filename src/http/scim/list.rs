@@ -41,6 +41,7 @@ impl ScimRequest<'_> {
         let query = ListQuery::from_parameters(parameters, &known, page)?;
         let directory = Arc::clone(&self.directory);
         let (domain, base) = (self.client.domain.clone(), self.base.clone());
+        let is_lookup = query.is_lookup();
         let work = move || -> Result<String, ViewError> {
             directory.with_current(|reader| {
                 let page = reader.list(&query, Some(&domain))?;
@@ -55,7 +56,13 @@ impl ScimRequest<'_> {
                 Ok(render::list(page.total, query.start_index, &bodies))
             })
         };
-        let body = self.house.directories.shared().tasks.block(work).await?;
+        // A look-up costs what a GET by id costs and is read here; anything else may look at every resource.
+        let body = if is_lookup {
+            work()?
+        } else {
+            let _turn = self.house.searches.acquire().await;
+            self.house.directories.shared().tasks.block(work).await?
+        };
         Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(body))
     }
 }

@@ -24,6 +24,21 @@ fn check_refused(parameters: &[(&str, &str)], scim_type: ScimType, code: &str) {
 }
 
 #[test]
+fn only_one_name_and_no_order_is_a_lookup() {
+    #[track_caller]
+    fn check(parameters: &[(&str, &str)], expected: bool) {
+        assert_eq!(read(parameters).unwrap().is_lookup(), expected, "{parameters:?}");
+    }
+    check(&[("filter", "username eq \"alice\"")], true);
+    check(&[("filter", "userName eq \"alice\""), ("sortBy", "title")], false);
+    check(&[("filter", "userName eq null")], false);
+    check(&[("filter", "userName co \"alice\"")], false);
+    check(&[("filter", "title eq \"alice\"")], false);
+    check(&[("filter", "userName eq \"alice\" or title pr")], false);
+    check(&[], false);
+}
+
+#[test]
 fn without_parameters_the_first_page_of_everything_is_asked_for() {
     let part =
         Part { resource_type: ResourceType::User, filter: None, sort_by: None, returned: Returned::Default };
