@@ -6,9 +6,12 @@ use scim::schema::{Attribute, AttributeType, Mutability, ReturnedRule, Schema};
 use scim::{Object, ResourceSchema};
 use serde_json::{Value, json};
 
-/// What a required text looks like: no control character, and no blank at its ends. `scim::resource::check_names`
-/// asks less of some.
-const NAME: &str =
+/// What a required text looks like: no control character, and more than blanks.
+const TEXT: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+
+/// What a `userName` looks like: a text without a blank at its ends (`scim::resource::check_names`).
+const USER_NAME: &str =
     r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$";
 
 /// Which way a body goes.
@@ -77,7 +80,7 @@ fn property(attribute: &Attribute, way: Way) -> Value {
         }
     };
     if way == Way::Request && attribute.required && attribute.value_type == AttributeType::String {
-        value["pattern"] = NAME.into();
+        value["pattern"] = if attribute.name == "userName" { USER_NAME } else { TEXT }.into();
     }
     if !attribute.canonical_values.is_empty() {
         value["examples"] = attribute.canonical_values.clone().into();
