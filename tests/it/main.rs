@@ -29,6 +29,7 @@ mod outbox_faults;
 mod privacy;
 mod random_history;
 mod registry;
+mod rfc;
 mod schemas;
 mod search;
 mod soak;

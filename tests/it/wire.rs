@@ -45,12 +45,22 @@ async fn all_entra_conversations_hold_one_after_the_other_in_one_tenant() {
     play_all_together("entra").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_of_the_rfcs_is_accepted_and_answered_in_a_tenant_of_its_own() {
+    play_each_alone("rfc").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_examples_of_the_rfcs_hold_one_after_the_other_in_one_tenant() {
+    play_all_together("rfc").await;
+}
+
 #[test]
 fn every_personal_value_of_the_files_is_listed_and_every_listed_one_is_there() {
     let list = std::fs::read_to_string(wire_folder().join("personal-values.txt")).expect("the list is there");
     let mut personal = BTreeSet::new();
     let mut texts = String::new();
-    for path in ["okta", "entra", "demo"].iter().flat_map(|folder| files(folder)) {
+    for path in ["okta", "entra", "rfc", "demo"].iter().flat_map(|folder| files(folder)) {
         let text = std::fs::read_to_string(&path).expect("the file is there");
         let file: Value = serde_json::from_str(&text).expect("the file is JSON");
         gather_from_requests(&file, &mut personal);
@@ -79,9 +89,10 @@ async fn play_each_alone(folder: &str) {
 
 async fn play_all_together(folder: &str) {
     let service = TestService::start().await;
-    let tenant = service.create_tenant(folder, folder).await;
+    let conversations = conversations(folder);
+    let tenant = service.create_tenant(folder, conversations[0].client.kind()).await;
     let mut failures = Vec::new();
-    for conversation in conversations(folder) {
+    for conversation in conversations {
         let account = Service { base: tenant.base_url.clone(), token: tenant.token.clone() };
         failures.extend(play_over_http(conversation, account).await);
     }

@@ -36,6 +36,7 @@ pub(crate) struct Conversation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Client {
+    Generic,
     Okta,
     Entra,
 }
@@ -122,6 +123,7 @@ impl Client {
     /// The kind as a tenant's client has it.
     pub(crate) fn kind(self) -> &'static str {
         match self {
+            Self::Generic => "generic",
             Self::Okta => "okta",
             Self::Entra => "entra",
         }

@@ -13,13 +13,14 @@ const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
 /// Checks an answer and gives its body; `Null` for none.
 pub(super) fn check(response: &Response, base: &str) -> Result<Value, Difference> {
+    let bodiless = matches!(response.status, 204 | 304);
     if response.body.is_empty() {
-        if response.status != 204 {
+        if !bodiless {
             return Err(Difference::new("body", "a body", "(none)"));
         }
         return Ok(Value::Null);
     }
-    if response.status == 204 {
+    if bodiless {
         return Err(Difference::new("body", "no body", excerpt(&response.body)));
     }
     check_content_type(response)?;
