@@ -253,17 +253,18 @@ fn typed_value(
     op: CompareOp,
     value: &Value,
 ) -> Result<TypedValue, ScimError> {
-    let fits = match op {
-        CompareOp::Eq | CompareOp::Ne => true,
-        _ if value.is_null() => false,
-        CompareOp::Co | CompareOp::Sw | CompareOp::Ew => is_text(path.value_type),
-        // RFC 7644 table 3: booleans and binaries have no order.
-        CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le => {
-            !matches!(path.value_type, AttributeType::Boolean | AttributeType::Binary)
-        }
-    };
-    if !fits {
-        let detail = format!("the operator {op} cannot be used with {written} and this kind of value");
+    if value.is_null() && !matches!(op, CompareOp::Eq | CompareOp::Ne) {
+        let detail =
+            format!("the operator {op} needs a value to compare {written} with; null goes with eq and ne");
+        return Err(refused("filter_operator_type", detail));
+    }
+    let operators = operators_of(path.value_type);
+    if !operators.contains(&op) {
+        let suitable: Vec<_> = operators.iter().map(|op| op.as_str()).collect();
+        let detail = format!(
+            "the operator {op} does not suit {written}; it can be compared with {}",
+            suitable.join(", ")
+        );
         return Err(refused("filter_operator_type", detail));
     }
     let (typed, wanted) = match path.value_type {
@@ -290,8 +291,18 @@ fn text_value(path: &TypedPath, text: &str) -> TypedValue {
     TypedValue::Text(if path.case_exact { text.to_owned() } else { fold(text) })
 }
 
-fn is_text(value_type: AttributeType) -> bool {
-    matches!(value_type, AttributeType::String | AttributeType::Reference | AttributeType::Binary)
+/// RFC 7644 table 3: booleans and binaries have no order, and only texts have parts.
+fn operators_of(value_type: AttributeType) -> &'static [CompareOp] {
+    use CompareOp::{Co, Eq, Ew, Ge, Gt, Le, Lt, Ne, Sw};
+    match value_type {
+        AttributeType::Boolean => &[Eq, Ne],
+        AttributeType::Binary => &[Eq, Ne, Co, Sw, Ew],
+        AttributeType::String | AttributeType::Reference => &CompareOp::ALL,
+        AttributeType::Decimal
+        | AttributeType::Integer
+        | AttributeType::DateTime
+        | AttributeType::Complex => &[Eq, Ne, Gt, Ge, Lt, Le],
+    }
 }
 
 fn refused(code: &'static str, detail: String) -> ScimError {

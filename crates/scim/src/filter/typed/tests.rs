@@ -166,6 +166,8 @@ fn operators_must_suit_the_type() {
     ] {
         check_refused(filter, ScimType::InvalidFilter, "filter_operator_type");
     }
+    let error = checked("active gt true", &user()).unwrap_err();
+    assert_eq!(error.detail, "the operator gt does not suit active; it can be compared with eq, ne");
     checked(r#"x509Certificates.value sw "MII""#, &user()).unwrap();
     checked(r#"photos co "example""#, &user()).unwrap();
 }
