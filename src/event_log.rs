@@ -115,6 +115,10 @@ pub trait EventLog: Send + Sync {
     /// the tree needs is reported as corrupt: whoever asks knows of it from this log.
     fn root_at(&self, size: Revision) -> Result<Hash, ReadError>;
 
+    /// Recomputes the tree over the first `size` headers and compares every stored hash with it. The first event
+    /// whose hashes differ, or which is missing, is reported as corrupt. Reads all headers.
+    fn check_tree(&self, size: Revision) -> Result<(), ReadError>;
+
     /// Gives up whatever an error left open and opens the log anew, so that the next read tells what is stored.
     fn reopen(&self) -> Result<(), ReadError>;
 }

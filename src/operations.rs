@@ -4,10 +4,13 @@
 //! The file is not disposable (an outbox without it has to ask the broker, and perhaps a person), and it is not
 //! evidence: losing the last second of it in a crash is harmless, since the outbox compares it with the broker
 //! before it goes on. Hence `synchronous=NORMAL`. A position that the file does not have is `None`, never a guess.
+//!
+//! A wrong position would make the outbox repeat or leave out messages, so every page bears a checksum, and a
+//! damaged file counts as a lost one: it is put aside, and the tenant is not held up by it.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,12 +34,6 @@ const TABLES: &str = "
         settled_sequence INTEGER NOT NULL,
         event TEXT
     ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 2;
-";
-
-/// Layout 1 did not say which event stands at a position.
-const FROM_LAYOUT_1: &str = "
-    ALTER TABLE outbox ADD COLUMN event TEXT;
     PRAGMA user_version = 2;
 ";
 
@@ -64,6 +61,48 @@ impl From<rusqlite::Error> for OperationsError {
     }
 }
 
+/// Why the file was not opened.
+enum NotOpened {
+    /// Its bytes are not what was written.
+    Damaged(String),
+    /// It is as it was, but cannot be used now or by this release.
+    Unusable(OperationsError),
+}
+
+impl From<rusqlite::Error> for NotOpened {
+    fn from(error: rusqlite::Error) -> Self {
+        if page_checksums::is_damage(&error) {
+            Self::Damaged(error.to_string())
+        } else {
+            Self::Unusable(error.into())
+        }
+    }
+}
+
+impl From<std::io::Error> for NotOpened {
+    fn from(error: std::io::Error) -> Self {
+        Self::Unusable(OperationsError(error.to_string()))
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+/// Keeps the damaged file for whoever wants to look at it. What SQLite keeps beside it belongs to no other file.
+fn put_aside(path: &Path) -> std::io::Result<()> {
+    std::fs::rename(path, beside(path, ".damaged"))?;
+    for suffix in ["-wal", "-shm", "-journal"] {
+        match std::fs::remove_file(beside(path, suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The file of one tenant.
 #[derive(Debug)]
 pub struct Operations {
@@ -73,32 +112,47 @@ pub struct Operations {
 }
 
 impl Operations {
-    /// Opens the file, creating it if it is missing; then [`Operations::outbox`] knows no positions.
+    /// Opens the file, creating it if it is missing; then [`Operations::outbox`] knows no positions. One that is
+    /// damaged is put aside as `operations.db.damaged` and made anew.
     pub fn open(path: &Path) -> Result<Self, OperationsError> {
+        match Self::try_open(path) {
+            Err(NotOpened::Damaged(reason)) => {
+                tracing::warn!(error = reason, "operations.db is damaged, put aside and made anew: {reason}");
+                put_aside(path).map_err(|error| OperationsError(error.to_string()))?;
+                Self::try_open(path).map_err(|error| match error {
+                    NotOpened::Damaged(reason) => OperationsError(reason),
+                    NotOpened::Unusable(error) => error,
+                })
+            }
+            Err(NotOpened::Unusable(error)) => Err(error),
+            Ok(operations) => Ok(operations),
+        }
+    }
+
+    fn try_open(path: &Path) -> Result<Self, NotOpened> {
+        if page_checksums::wal::is_torn(&beside(path, "-wal"))? {
+            return Err(NotOpened::Damaged("its write-ahead log is damaged".to_owned()));
+        }
         // SQLite gives its -wal and -shm files the mode of the file itself.
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|error| OperationsError(error.to_string()))?;
+        OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags)?;
+        let mut connection = page_checksums::open(path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         match transaction.pragma_query_value(None, "user_version", |row| row.get(0))? {
             0 => transaction.execute_batch(TABLES)?,
-            1 => transaction.execute_batch(FROM_LAYOUT_1)?,
             LAYOUT => {}
             other => {
-                return Err(OperationsError(format!(
+                return Err(NotOpened::Unusable(OperationsError(format!(
                     "its layout is {other} and this release knows {LAYOUT}; use the release that wrote it"
-                )));
+                ))));
             }
         }
         transaction.commit()?;
+        // It is small: damage shows now, not when the outbox is under way.
+        connection.query_row("SELECT count(*), max(event), max(sequence) FROM outbox", [], |_| Ok(()))?;
         Ok(Self { connection: Mutex::new(connection) })
     }
 

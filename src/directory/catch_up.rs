@@ -60,6 +60,8 @@ pub fn contained(
         )));
     }
     if log.root_at(position.revision)? != position.root {
+        // Hashes that were damaged are no other log.
+        log.check_tree(position.revision)?;
         return Err(CatchUpError::LogBehindView(format!(
             "log_behind_views: {view} was built from another log (the roots at revision {} differ)",
             position.revision

@@ -136,14 +136,18 @@ impl Directory {
         }
         let log = log?;
         let open_current = |path: &Path| CurrentWriter::open(path, stream);
-        let mut view =
-            open_current(&current_path).or_else(|error| begun_anew(&current_path, &error, open_current))?;
+        // Whatever is read below is read here first, so that damage shows while the view can be begun anew.
+        let (mut view, named) = opened(&current_path, |path| {
+            let view = open_current(path)?;
+            let named = view.greatest_key()?;
+            Ok((view, named))
+        })?;
         known(view.tenancy());
         let operations = Arc::new(Operations::open(&folder.join("operations.db"))?);
         let head = log.head()?.revision;
         catch_up::contained(log.as_ref(), "current.db", view.position()?)?;
         // A view that was deleted names no key yet; a log with events names at least one.
-        let named = view.greatest_key()?.max(u64::from(head > Revision::ZERO));
+        let named = named.max(u64::from(head > Revision::ZERO));
         let keys = Arc::new(KeyStore::open(
             &folder.join("keys.db"),
             stream,
@@ -157,13 +161,12 @@ impl Directory {
             // What is broken may show only now, when the view is written to.
             let CatchUpError::View(ViewError::Broken { .. }) = error else { return Err(error.into()) };
             drop(view);
-            view = begun_anew(&current_path, &error, open_current)?;
+            begun_anew(&current_path, &error);
+            view = open_current(&current_path)?;
             catch_up(&mut view)?;
         }
         let history_path = folder.join("history.db");
-        let open_history = |path: &Path| HistoryWriter::open(path, stream);
-        let history =
-            open_history(&history_path).or_else(|error| begun_anew(&history_path, &error, open_history))?;
+        let history = opened(&history_path, |path| HistoryWriter::open(path, stream))?;
         catch_up::contained(log.as_ref(), "history.db", history.position()?)?;
 
         let (commands, queue) = mpsc::channel(QUEUE_COMMANDS_MAX);
@@ -221,15 +224,21 @@ impl Directory {
     }
 }
 
-/// Removes a view with another layout, of another stream or broken, and begins it anew.
-fn begun_anew<V>(
-    path: &Path,
-    because: &dyn std::error::Error,
-    open: impl Fn(&Path) -> Result<V, ViewError>,
-) -> Result<V, ViewError> {
+/// Opens a view. One with another layout, of another stream or broken is removed and begun anew; whatever else
+/// fails (a full disk, a missing permission) says nothing against the view, which stays as it is.
+fn opened<V>(path: &Path, open: impl Fn(&Path) -> Result<V, ViewError>) -> Result<V, ViewError> {
+    match open(path) {
+        Err(error @ (ViewError::Broken { .. } | ViewError::Stale { .. })) => {
+            begun_anew(path, &error);
+            open(path)
+        }
+        opened => opened,
+    }
+}
+
+fn begun_anew(path: &Path, because: &dyn std::error::Error) {
     tracing::warn!(error = %because, "view is made anew: {because}");
     remove_view(path);
-    open(path)
 }
 
 /// Removes a view's file and what SQLite keeps beside it. What cannot be removed shows when it is opened.

@@ -1,8 +1,8 @@
 //! Rebuilding the views online, and checking them.
 //!
 //! A rebuild fills new files beside the live ones while everything goes on, catches up the rest under the
-//! writer's lock, and swaps by rename. A check does the same up to one revision and compares every row. Only one
-//! of them runs at a time for a tenant: they use the same files, and no file is swapped while a check reads it.
+//! writer's lock, and swaps by rename. A check does the same up to one revision and compares every row. Both
+//! recompute the log's tree first. Only one of them runs at a time for a tenant: they use the same files, and no file is swapped while a check reads it.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError};
 
 use projections::current::CurrentWriter;
 use projections::history::HistoryWriter;
+use projections::{Position, ViewError};
 use provisioning::Revision;
 use serde::Serialize;
 
@@ -120,6 +121,8 @@ impl Directory {
     fn rebuild(&self) -> Result<(), CatchUpError> {
         let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         let total = self.position();
+        // Before anything is built from it. Other readers of the log compare the leaves only.
+        self.halting(self.log.check_tree(total).map_err(CatchUpError::from))?;
         let (current, history) = (AtomicU64::new(0), AtomicU64::new(0));
         let reached = |view: &AtomicU64, at: Revision| {
             view.store(at.0, Ordering::Relaxed);
@@ -251,16 +254,23 @@ impl Directory {
     }
 
     fn compare_views(&self) -> Result<CheckReport, CatchUpError> {
-        let (position, live) = projections::digest::tables_at(&self.folder.join("current.db"))?;
+        self.log.check_tree(self.position())?;
+        let (position, live) = self.live_tables(View::Current, "current.db")?;
         let aside = self.beside("current.db", "check");
         self.build_current(&aside, position.revision, |_| ())?;
         let current = compare("current", &live, &aside)?;
-        let (at, live) = projections::digest::tables_at(&self.folder.join("history.db"))?;
+        let (at, live) = self.live_tables(View::History, "history.db")?;
         let aside = self.beside("history.db", "check");
         self.build_history(&aside, at.revision, |_| ())?;
         let history = compare("history", &live, &aside)?;
         let equal = current.equal && history.equal;
         Ok(CheckReport { equal, position: position.revision, views: vec![current, history] })
+    }
+
+    /// Reads every page of a live view, which may show that it is damaged.
+    fn live_tables(&self, view: View, file: &str) -> Result<(Position, Tables), ViewError> {
+        let tables = projections::digest::tables_at(&self.folder.join(file));
+        tables.inspect_err(|error| self.notice(view, Some(error)))
     }
 }
 

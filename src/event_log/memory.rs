@@ -167,6 +167,22 @@ impl EventLog for MemoryLog {
         self.state().root_at(size)
     }
 
+    fn check_tree(&self, size: Revision) -> Result<(), ReadError> {
+        let state = self.state();
+        let mut tree = Frontier::default();
+        for (event, stored) in state.events.iter().zip(&state.hashes).take(state.index(size)) {
+            if tree.push(leaf_hash(&event.header)) != *stored {
+                let reason = "the stored hashes do not fit the headers".to_owned();
+                return Err(ReadError::Corrupt { revision: Revision(tree.size()), reason });
+            }
+        }
+        if tree.size() < size.0 {
+            let reason = "the event is missing".to_owned();
+            return Err(ReadError::Corrupt { revision: Revision(tree.size() + 1), reason });
+        }
+        Ok(())
+    }
+
     fn reopen(&self) -> Result<(), ReadError> {
         self.state().closed = false;
         Ok(())

@@ -76,7 +76,7 @@ impl SqliteLog {
     /// Opens the log of `stream`, creating the file if it is missing. A file that belongs to another stream, has
     /// a gap at its end or an unknown layout is refused.
     pub fn open(path: &Path, stream: StreamId) -> Result<Self, ReadError> {
-        let writer = Writer::open(path, stream)?;
+        let writer = Writer::open(path, stream).map_err(|error| located(path, error))?;
         let standing = Standing::At(writer.head());
         Ok(Self::new(path, stream, WriteSide::Open(writer), standing))
     }
@@ -84,7 +84,8 @@ impl SqliteLog {
     /// Opens for reading only, for commands on a folder whose server is stopped or runs elsewhere.
     pub fn open_read_only(path: &Path, stream: StreamId) -> Result<Self, ReadError> {
         let log = Self::new(path, stream, WriteSide::ReadOnly, Standing::InFile);
-        log.with_reader(|connection| rows::checked_tail(connection).map(drop))?;
+        let tail = log.with_reader(|connection| rows::checked_tail(connection).map(drop));
+        tail.map_err(|error| located(path, error))?;
         Ok(log)
     }
 
@@ -187,6 +188,15 @@ impl EventLog for SqliteLog {
         self.with_reader(|connection| Ok(rows::frontier(connection, size)?.root()))
     }
 
+    fn check_tree(&self, size: Revision) -> Result<(), ReadError> {
+        let checked = self.with_reader(|connection| rows::checked_tree(connection, size))?.size();
+        if checked < size.0 {
+            let reason = "the event is missing".to_owned();
+            return Err(ReadError::Corrupt { revision: Revision(checked + 1), reason });
+        }
+        Ok(())
+    }
+
     fn reopen(&self) -> Result<(), ReadError> {
         let mut side = lock(&self.writer);
         lock(&self.idle_readers).clear();
@@ -216,9 +226,26 @@ pub fn stream_of(path: &Path) -> Result<Option<StreamId>, ReadError> {
     if !path.exists() {
         return Ok(None);
     }
-    match LAYOUT.open_filled(path).map_err(|error| open_failed(path, error))? {
-        Some(connection) => owner(&connection).map(Some),
-        None => Ok(None),
+    let opened = LAYOUT.open_filled(path).map_err(|error| open_failed(path, error));
+    let owner = match opened {
+        Ok(None) => return Ok(None),
+        Ok(Some(connection)) => owner(&connection),
+        Err(error) => Err(error),
+    };
+    owner.map(Some).map_err(|error| located(path, error))
+}
+
+/// Says where a log is corrupt that cannot be opened: SQLite does not, so the events are read up to the one that
+/// cannot be. Where it is not the events that are broken, nothing in the file may be trusted.
+fn located(path: &Path, error: ReadError) -> ReadError {
+    let ReadError::Corrupt { revision: Revision::ZERO, reason } = error else { return error };
+    let first_broken = LAYOUT
+        .open_read_only(path)
+        .ok()
+        .and_then(|connection| rows::checked_tree(&connection, Revision(u64::MAX)).err());
+    match first_broken {
+        Some(broken @ ReadError::Corrupt { .. }) => broken,
+        Some(ReadError::Unavailable(_)) | None => ReadError::Corrupt { revision: Revision(1), reason },
     }
 }
 

@@ -13,8 +13,8 @@ use provisioning::Rejection;
 use scim::{ScimError, ScimType};
 use serde_json::{Value, json};
 
-use crate::directory::WriteError;
 use crate::directory::catch_up::CatchUpError;
+use crate::directory::{WriteError, halted_error};
 use crate::query::QueryEncodingError;
 use crate::reports::ReportError;
 
@@ -202,6 +202,12 @@ impl From<ViewError> for Failure {
 
 impl From<CatchUpError> for Failure {
     fn from(error: CatchUpError) -> Self {
+        let error = match error {
+            CatchUpError::View(error) => return error.into(),
+            // Whoever met it has halted the tenant.
+            error if error.is_final() => return halted_error().into(),
+            error => error,
+        };
         tracing::error!(error = %error, "log could not be read: {error}");
         let detail =
             "the tenant's log cannot be read now; the operator finds the reason in the service's log";

@@ -66,20 +66,44 @@ fn only_the_owner_can_read_the_file_and_what_sqlite_keeps_beside_it() {
 #[test]
 fn a_file_with_an_unknown_layout_is_refused() {
     let (_folder, path) = folder();
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let newer = page_checksums::open(&path, flags).unwrap();
+    newer.pragma_update(None, "user_version", 9).unwrap();
+    drop(newer);
     let error = Operations::open(&path).unwrap_err().to_string();
     assert!(error.contains("layout is 9"), "{error}");
+    assert!(!path.with_extension("db.damaged").exists());
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused() {
+fn a_damaged_file_is_put_aside_and_counts_as_lost() {
+    let text = "this is text, and longer than the header of a database file would have to be\n".repeat(9);
+    let (folder, path) = folder();
+    let operations = Operations::open(&path).unwrap();
+    operations.keep_outbox("A", position(7, 9), None).unwrap();
+    drop(operations);
+    let whole = std::fs::read(&path).unwrap();
+    let flipped = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let damaged = [text.into_bytes(), whole[..whole.len() / 2].to_vec()];
+    for bytes in damaged.into_iter().chain((0..whole.len()).step_by(97).map(flipped)) {
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(Operations::open(&path).unwrap().outbox("A").unwrap(), None, "never a wrong position");
+        assert_eq!(std::fs::read(folder.path().join("operations.db.damaged")).unwrap(), bytes);
+    }
+    std::fs::write(&path, &whole).unwrap();
+    assert_eq!(Operations::open(&path).unwrap().outbox("A").unwrap(), Some(position(7, 9)));
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_not_touched() {
     let (_folder, path) = folder();
-    std::fs::write(
-        &path,
-        "this is text, and longer than the header of a database file would have to be\n".repeat(9),
-    )
-    .unwrap();
+    std::fs::create_dir(&path).unwrap();
     assert!(Operations::open(&path).is_err());
+    assert!(path.is_dir());
 }
 
 #[test]
@@ -92,23 +116,4 @@ fn the_event_at_a_position_is_kept_with_it() {
     assert_eq!(operations.outbox_event("A").unwrap(), Some(event));
     assert_eq!(operations.outbox_event("B").unwrap(), None);
     assert_eq!(operations.outbox_event("C").unwrap(), None);
-}
-
-#[test]
-fn a_file_of_the_first_layout_keeps_its_positions() {
-    let (_folder, path) = folder();
-    let first = "
-        CREATE TABLE outbox (
-            jetstream_stream TEXT NOT NULL PRIMARY KEY,
-            revision INTEGER NOT NULL,
-            sequence INTEGER NOT NULL,
-            settled_sequence INTEGER NOT NULL
-        ) STRICT, WITHOUT ROWID;
-        INSERT INTO outbox VALUES ('A', 7, 9, 0);
-        PRAGMA user_version = 1;
-    ";
-    Connection::open(&path).unwrap().execute_batch(first).unwrap();
-    let operations = Operations::open(&path).unwrap();
-    assert_eq!(operations.outbox("A").unwrap(), Some(position(7, 9)));
-    assert_eq!(operations.outbox_event("A").unwrap(), None);
 }

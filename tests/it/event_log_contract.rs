@@ -87,6 +87,7 @@ contract!(
     read_stops_at_about_four_mebibytes,
     every_root_equals_that_of_an_independent_implementation,
     a_root_beyond_the_head_is_refused,
+    the_tree_fits_the_headers_up_to_the_head_and_not_beyond,
     reopening_changes_nothing,
     readers_beside_the_writer_see_whole_appends_in_order,
 );
@@ -286,6 +287,18 @@ fn reopening_changes_nothing(log: &dyn EventLog) {
     assert_eq!(log.head().unwrap(), head);
     assert_eq!(all(log), stored(1, &events(1, 5)));
     assert_eq!(log.append(Revision(5), &events(2, 1)).unwrap().revision, Revision(6));
+}
+
+fn the_tree_fits_the_headers_up_to_the_head_and_not_beyond(log: &dyn EventLog) {
+    log.check_tree(Revision::ZERO).unwrap();
+    log.append(Revision::ZERO, &events(1, 13)).unwrap();
+    for size in 0..=13 {
+        log.check_tree(Revision(size)).unwrap();
+    }
+    match log.check_tree(Revision(15)) {
+        Err(ReadError::Corrupt { revision, .. }) => assert_eq!(revision, Revision(14)),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn readers_beside_the_writer_see_whole_appends_in_order(log: &dyn EventLog) {

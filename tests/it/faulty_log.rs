@@ -40,6 +40,8 @@ pub(crate) struct Faults {
     away: AtomicBool,
     /// Appends wait.
     held: AtomicBool,
+    /// Appends wait when they are durable, before anybody is told.
+    held_stored: AtomicBool,
     waits: Notify,
     goes_on: Notify,
 }
@@ -74,6 +76,11 @@ impl Faults {
         self.held.store(true, Ordering::SeqCst);
     }
 
+    /// Makes the next append wait when it is durable, until [`Faults::release`]: here a kill leaves a view behind.
+    pub(crate) fn hold_stored(&self) {
+        self.held_stored.store(true, Ordering::SeqCst);
+    }
+
     /// Waits for an append that waits.
     pub(crate) async fn holding(&self) {
         self.waits.notified().await;
@@ -81,6 +88,7 @@ impl Faults {
 
     pub(crate) fn release(&self) {
         self.held.store(false, Ordering::SeqCst);
+        self.held_stored.store(false, Ordering::SeqCst);
         self.goes_on.notify_one();
     }
 
@@ -93,8 +101,8 @@ impl Faults {
         self.queued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait_if_held(&self) {
-        if self.held.load(Ordering::SeqCst) {
+    fn wait_if(&self, held: &AtomicBool) {
+        if held.load(Ordering::SeqCst) {
             self.waits.notify_one();
             // Appends come from a blocking thread of the runtime.
             tokio::runtime::Handle::current().block_on(self.goes_on.notified());
@@ -139,7 +147,7 @@ impl FaultHooks for FaultyLog {
 
 impl EventLog for FaultyLog {
     fn append(&self, expected: Revision, events: &[NewEvent]) -> Result<Head, AppendError> {
-        self.faults.wait_if_held();
+        self.faults.wait_if(&self.faults.held);
         if self.faults.readable().is_err() {
             return Err(AppendError::Unavailable("away".to_owned()));
         }
@@ -151,6 +159,7 @@ impl EventLog for FaultyLog {
         let Some(fault) = stands_there.then(|| self.faults.next()).flatten() else {
             let head = self.inner.append(expected, events)?;
             self.faults.appended.fetch_add(1, Ordering::SeqCst);
+            self.faults.wait_if(&self.faults.held_stored);
             return Ok(head);
         };
         if let Fault::Stored(_) = fault {
@@ -178,6 +187,11 @@ impl EventLog for FaultyLog {
     fn root_at(&self, size: Revision) -> Result<[u8; 32], ReadError> {
         self.faults.readable()?;
         self.inner.root_at(size)
+    }
+
+    fn check_tree(&self, size: Revision) -> Result<(), ReadError> {
+        self.faults.readable()?;
+        self.inner.check_tree(size)
     }
 
     fn reopen(&self) -> Result<(), ReadError> {

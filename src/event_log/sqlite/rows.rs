@@ -9,6 +9,9 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use crate::event_log::{READ_BYTES_MAX, ReadError, StoredEvent};
 use crate::merkle::{Frontier, Hash, hashes_completed, leaf_hash};
 
+/// How many headers one statement reads when the tree is recomputed.
+const CHECKED_AT_ONCE: i64 = 1_024;
+
 /// SQLite's signed integer; a revision beyond it is as good as infinite.
 pub(super) fn sql(revision: Revision) -> i64 {
     i64::try_from(revision.0).unwrap_or(i64::MAX)
@@ -57,7 +60,7 @@ pub(super) fn read(
     while bytes < READ_BYTES_MAX
         && let Some(row) = rows.next().map_err(|error| failed(&error, next))?
     {
-        let event = decode(row, next)?;
+        let (event, _) = decode(row, next)?;
         bytes += event.header.len() + event.payload.as_ref().map_or(0, Vec::len);
         events.push(event);
         next = next.next();
@@ -69,7 +72,8 @@ pub(super) fn read(
     Ok(events)
 }
 
-fn decode(row: &rusqlite::Row<'_>, expected: Revision) -> Result<StoredEvent, ReadError> {
+/// The event of a row that has to be the `expected` one, and the hashes that are stored with it.
+fn decode(row: &rusqlite::Row<'_>, expected: Revision) -> Result<(StoredEvent, Vec<Hash>), ReadError> {
     let unreadable = |_| corrupt(expected, "the row does not have the columns of an event");
     let revision: i64 = row.get(0).map_err(|error| failed(&error, expected))?;
     if revision != sql(expected) {
@@ -82,7 +86,47 @@ fn decode(row: &rusqlite::Row<'_>, expected: Revision) -> Result<StoredEvent, Re
     if hashes[0] != leaf_hash(&header) {
         return Err(corrupt(expected, "the header does not have the hash that was stored with it"));
     }
-    Ok(StoredEvent { revision: expected, header, payload })
+    Ok((StoredEvent { revision: expected, header, payload }, hashes))
+}
+
+/// Recomputes the tree over the headers up to `size`, or up to the last one, and compares it with what is stored:
+/// the first event that does not fit is named. Answers the tree.
+pub(super) fn checked_tree(connection: &Connection, size: Revision) -> Result<Frontier, ReadError> {
+    let mut tree = Frontier::default();
+    while tree.size() < size.0 {
+        let before = tree.size();
+        check_some(connection, &mut tree, size)?;
+        if tree.size() == before {
+            break;
+        }
+    }
+    Ok(tree)
+}
+
+/// Takes the next events into the tree: some, so that no statement holds up a checkpoint for long.
+fn check_some(connection: &Connection, tree: &mut Frontier, size: Revision) -> Result<(), ReadError> {
+    let mut next = Revision(tree.size()).next();
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT revision, header, NULL, hashes FROM events WHERE revision BETWEEN ?1 AND ?2
+             ORDER BY revision LIMIT ?3",
+        )
+        .map_err(|error| failed(&error, next))?;
+    let mut rows = statement
+        .query(params![sql(next), sql(size), CHECKED_AT_ONCE])
+        .map_err(|error| failed(&error, next))?;
+    while let Some(row) = rows.next().map_err(|error| failed(&error, next))? {
+        let (event, stored) = decode(row, next)?;
+        if tree.push(leaf_hash(&event.header)) != stored {
+            return Err(unfitting(next));
+        }
+        next = next.next();
+    }
+    Ok(())
+}
+
+fn unfitting(revision: Revision) -> ReadError {
+    corrupt(revision, "the hashes that were stored with the event do not fit those before it")
 }
 
 /// The ids of the events behind `after`, at most `limit`.
@@ -118,7 +162,7 @@ pub(super) fn checked_tail(connection: &Connection) -> Result<Frontier, ReadErro
     let event = read(connection, before, 1, Some(last))?.pop();
     let completed = event.map(|event| tail.push(leaf_hash(&event.header)));
     if completed != Some(hashes(connection, last)?) {
-        return Err(corrupt(last, "the hashes that were stored with the event do not fit those before it"));
+        return Err(unfitting(last));
     }
     Ok(tail)
 }

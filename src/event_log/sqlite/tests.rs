@@ -104,8 +104,8 @@ fn a_log_of_another_stream_is_refused() {
     let folder = Folder::new();
     drop(folder.log());
     let other = StreamId(Uuid::from_u128(2));
-    assert_corrupt(SqliteLog::open(&folder.file("log.db"), other), 0, "belongs to stream");
-    assert_corrupt(SqliteLog::open_read_only(&folder.file("log.db"), other), 0, "belongs to stream");
+    assert_corrupt(SqliteLog::open(&folder.file("log.db"), other), 1, "belongs to stream");
+    assert_corrupt(SqliteLog::open_read_only(&folder.file("log.db"), other), 1, "belongs to stream");
 }
 
 #[test]
@@ -113,18 +113,18 @@ fn a_file_of_another_kind_or_layout_is_refused_and_left_alone() {
     let folder = Folder::new();
     folder.sql("CREATE TABLE somebodys (own TEXT)");
     let before = fs::read(folder.file("log.db")).unwrap();
-    assert_corrupt(SqliteLog::open(&folder.file("log.db"), STREAM), 0, "not an event log");
+    assert_corrupt(SqliteLog::open(&folder.file("log.db"), STREAM), 1, "not an event log");
     assert_eq!(fs::read(folder.file("log.db")).unwrap(), before);
 
     fs::write(folder.file("text"), "this is no database at all, whatever its name says".repeat(100)).unwrap();
-    assert_corrupt(SqliteLog::open(&folder.file("text"), STREAM), 0, "not a database");
+    assert_corrupt(SqliteLog::open(&folder.file("text"), STREAM), 1, "not a database");
 
     let newer = Folder::new();
     drop(newer.log());
     newer.sql("PRAGMA user_version = 2");
     assert_corrupt(
         SqliteLog::open(&newer.file("log.db"), STREAM),
-        0,
+        1,
         "layout 2; this release knows layout 1",
     );
 }
@@ -159,6 +159,50 @@ fn an_event_that_vanishes_from_the_end_of_an_open_log_is_missed() {
     folder.sql("DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE revision = 3");
     assert_corrupt(log.read(Revision::ZERO, 10), 3, "missing");
     assert_eq!(log.read(Revision::ZERO, 2).unwrap().len(), 2);
+}
+
+#[test]
+fn a_damaged_file_is_reported_with_the_first_event_that_cannot_be_read() {
+    let folder = Folder::new();
+    let mut large = events(1, 120);
+    large.iter_mut().for_each(|event| event.payload = Some(vec![7; 2_000]));
+    folder.log().append(Revision::ZERO, &large).unwrap();
+    let whole = fs::read(folder.file("log.db")).unwrap();
+    let mut bytes = whole.clone();
+    bytes[whole.len() / 2..].fill(0xff);
+    fs::write(folder.file("log.db"), bytes).unwrap();
+    for opened in [
+        SqliteLog::open(&folder.file("log.db"), STREAM),
+        SqliteLog::open_read_only(&folder.file("log.db"), STREAM),
+    ] {
+        let Err(ReadError::Corrupt { revision, .. }) = opened else { panic!("{opened:?}") };
+        assert!((20..=100).contains(&revision.0), "half of the file is there: {revision}");
+    }
+    fs::write(folder.file("log.db"), whole).unwrap();
+    folder.log().check_tree(Revision(120)).unwrap();
+}
+
+#[test]
+fn every_stored_hash_is_recomputed_when_the_tree_is_checked() {
+    // Bytes 33 and on are an inner node; neither opening nor reading needs that of the fourth event.
+    for (row, column) in [(2, 40), (4, 40), (4, 80), (6, 33), (3, 1)] {
+        let folder = Folder::new();
+        let log = folder.log();
+        log.append(Revision::ZERO, &events(1, 7)).unwrap();
+        log.check_tree(Revision(7)).unwrap();
+        folder.sql(&format!(
+            "DROP TRIGGER events_are_never_changed;
+             UPDATE events SET hashes = CAST(substr(hashes, 1, {column} - 1) || x'00' ||
+                 substr(hashes, {column} + 1) AS BLOB) WHERE revision = {row}"
+        ));
+        assert!(
+            matches!(log.check_tree(Revision(7)), Err(ReadError::Corrupt { revision, .. }) if revision.0 == row)
+        );
+        log.check_tree(Revision(row - 1)).unwrap();
+    }
+    let folder = Folder::new();
+    folder.log().append(Revision::ZERO, &events(1, 3)).unwrap();
+    assert_corrupt(folder.log().check_tree(Revision(4)), 4, "missing");
 }
 
 #[test]
