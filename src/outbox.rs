@@ -22,10 +22,12 @@ mod standing;
 mod trouble;
 mod verdict;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Client;
+use futures_util::FutureExt as _;
 use provisioning::{Revision, Timestamp};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -141,23 +143,21 @@ impl Outbox {
             let broker = Broker::new(client.clone(), feed, self.config.replicas);
             let evidence = Evidence(accepted.clone());
             let directory_changes = directories.changes();
+            let standing = Arc::clone(&board);
             let publisher =
                 Publisher::new(feed, broker, Arc::clone(&directories), board, evidence, connection.clone());
-            publishers.spawn(publisher.run(Signals {
+            let publishing = publisher.run(Signals {
                 stopping: stopping.clone(),
                 connection: connection.clone(),
                 requests,
                 changes: directory_changes,
-            }));
+            });
+            publishers.spawn(async move { survived(feed, &standing, publishing).await });
         }
         drop(accepted);
         // The recorder ends when no publisher is left to tell it anything.
         Recorder::new(directories).run(to_record).await;
-        while let Some(ended) = publishers.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(error = %error, "a publisher of the outbox failed: {error}");
-            }
-        }
+        publishers.join_all().await;
     }
 
     async fn connect(&self) -> Client {
@@ -235,6 +235,13 @@ impl OutboxHandle {
     }
 }
 
+/// Publishes, and says so at once if a defect ends that: nothing else would until the service stops.
+async fn survived(feed: Feed, board: &Board, publishing: impl Future<Output = ()>) {
+    if AssertUnwindSafe(publishing).catch_unwind().await.is_err() {
+        board.set_trouble(Some(trouble::panicked(feed)));
+    }
+}
+
 fn stream_status(directory: &Directory, feed: Feed, board: &Board) -> StreamStatus {
     let Standing { position, trouble } = board.standing(directory.stream());
     let trouble = match directory.halted() {
@@ -251,5 +258,24 @@ fn stream_status(directory: &Directory, feed: Feed, board: &Board) -> StreamStat
         lag_events: directory.committed().borrow().0.saturating_sub(position.revision.0),
         state: trouble.as_ref().map_or(State::Live, |trouble| trouble.state),
         reason: trouble.map(|trouble| trouble.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use provisioning::StreamId;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_publisher_that_panics_is_a_halted_one_at_once() {
+        let feed = Feed::ALL[0];
+        let board = Board::new(feed);
+        let tenant = StreamId(uuid::Uuid::nil());
+        survived(feed, &board, async {}).await;
+        assert_eq!(board.standing(tenant).trouble, None);
+        survived(feed, &board, async { panic!("a defect") }).await;
+        let trouble = board.standing(tenant).trouble.expect("it is told");
+        assert_eq!((trouble.state, trouble.code), (State::Halted, "publisher_panicked"));
     }
 }

@@ -34,7 +34,18 @@ pub enum TelemetryError {
 /// Sends log lines to stderr from now on.
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
     let subscriber = subscriber(log, std::io::stderr, std::io::stderr().is_terminal())?;
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Twice)
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Twice)?;
+    log_panics();
+    Ok(())
+}
+
+/// Makes a line of every panic when it happens, whoever catches it. The line says where, not what: the message of
+/// a panic may quote a value.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a defect of the service showed at {place}; please report it");
+    }));
 }
 
 /// A subscriber that writes where it is told to. `colour` counts for text only, and `NO_COLOR` overrides it.
@@ -79,14 +90,18 @@ mod tests {
     }
 
     fn logged(format: LogFormat, level: &str) -> String {
+        captured(format, level, || {
+            tracing::info!(tenant.id = "acme", revision = 7, "appended revision 7");
+            tracing::debug!("a decision");
+        })
+    }
+
+    fn captured(format: LogFormat, level: &str, work: impl FnOnce()) -> String {
         let captured = Captured::default();
         let writer = captured.clone();
         let log = Log { format, level: level.into() };
         let subscriber = subscriber(&log, move || writer.clone(), false).unwrap();
-        tracing::subscriber::with_default(subscriber, || {
-            tracing::info!(tenant.id = "acme", revision = 7, "appended revision 7");
-            tracing::debug!("a decision");
-        });
+        tracing::subscriber::with_default(subscriber, work);
         let bytes = captured.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -99,6 +114,20 @@ mod tests {
         assert_eq!(line["tenant.id"], "acme");
         assert_eq!(line["revision"], 7);
         assert_eq!(line["level"], "INFO");
+    }
+
+    #[test]
+    fn a_panic_is_a_line_at_once_that_says_where_and_quotes_nothing() {
+        let text = captured(LogFormat::Json, "info", || {
+            log_panics();
+            let caught = std::panic::catch_unwind(|| panic!("alice@example.com cannot be shown"));
+            drop(std::panic::take_hook());
+            assert!(caught.is_err());
+        });
+        let line: serde_json::Value = serde_json::from_str(text.trim()).expect("one line, one object");
+        assert_eq!(line["level"], "ERROR");
+        assert!(line["place"].as_str().unwrap().starts_with("src/telemetry.rs:"), "{line}");
+        assert!(!text.contains("alice"), "{text}");
     }
 
     #[test]

@@ -59,6 +59,17 @@ pub(super) fn not_connected(complaint: Option<String>) -> Trouble {
     waiting("nats_unavailable", format!("NATS cannot be reached{why}"))
 }
 
+/// A defect has ended the publisher.
+pub(super) fn panicked(feed: Feed) -> Trouble {
+    let name = feed.jetstream_stream();
+    halted(
+        "publisher_panicked",
+        format!(
+            "a defect of the service has ended publishing to {name}: restart it, and report the log's line"
+        ),
+    )
+}
+
 /// There is a connection, and no good answer.
 pub(super) fn unavailable(error: &dyn std::error::Error) -> Trouble {
     waiting("nats_unavailable", format!("NATS does not answer as it should ({error}); it is tried again"))
