@@ -9,6 +9,7 @@ mod pages;
 mod source;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use muster::config::Config;
 use provisioning::tenancy::Settings;
@@ -68,6 +69,20 @@ fn every_test_that_the_conformance_page_names_exists() {
     let tests = source::test_names();
     let missing: Vec<_> = named.difference(&tests).collect();
     assert!(missing.is_empty(), "no such test: {missing:?}");
+}
+
+#[test]
+fn every_failure_point_is_listed_with_a_test_that_exists() {
+    let named = Page::read("docs/architecture.md").cells_under("held by");
+    let tests = source::test_names();
+    let missing: Vec<_> = named.difference(&tests).collect();
+    assert!(missing.is_empty(), "no such test: {missing:?}");
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/failure_points.rs");
+    let module = std::fs::read_to_string(module).expect("the module can be read");
+    let held: Vec<_> = tests.iter().filter(|test| module.contains(&format!("fn {test}("))).collect();
+    assert!(held.len() >= 9, "the scan of the source finds {held:?} only");
+    let unlisted: Vec<_> = held.into_iter().filter(|test| !named.contains(*test)).collect();
+    assert!(unlisted.is_empty(), "not listed: {unlisted:?}");
 }
 
 #[test]

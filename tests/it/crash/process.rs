@@ -114,6 +114,27 @@ impl Running {
         }
     }
 
+    /// Takes the limit of the size of files away (`ulimit -S -f` in [`Place::limits`]), as if a disk had room again.
+    pub(crate) fn lift_limits(&self) {
+        let pid = self.child.id().to_string();
+        let lifted = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]).status();
+        assert!(lifted.expect("there is prlimit, of util-linux").success());
+    }
+
+    /// Stops in order, as SIGTERM does.
+    pub(crate) fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.expect("there is a kill command").success());
+        let ended = self.child.wait().expect("a child can be waited for");
+        assert!(ended.success(), "{ended}");
+    }
+
+    /// How it ended by itself.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        self.child.wait().expect("a child can be waited for")
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.end();
@@ -136,6 +157,9 @@ impl Drop for Running {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
+    /// The stable code of a failure, in SCIM's header or in the body of the other interfaces.
+    pub(crate) code: Option<String>,
+    pub(crate) retry_after: Option<String>,
     pub(crate) body: Value,
 }
 
@@ -183,7 +207,9 @@ impl Client {
         let mut answer = answer.ok()?;
         let text = answer.body_mut().with_config().limit(1 << 30).read_to_string().ok()?;
         let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Some(Reply { status: answer.status().as_u16(), body })
+        let header = |name: &str| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
+        let code = header("muster-error-code").or_else(|| body["error"]["code"].as_str().map(str::to_owned));
+        Some(Reply { status: answer.status().as_u16(), code, retry_after: header("retry-after"), body })
     }
 
     /// The body of a 200.
