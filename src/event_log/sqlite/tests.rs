@@ -165,7 +165,9 @@ fn an_event_that_vanishes_from_the_end_of_an_open_log_is_missed() {
 fn a_damaged_file_is_reported_with_the_first_event_that_cannot_be_read() {
     let folder = Folder::new();
     let mut large = events(1, 120);
-    large.iter_mut().for_each(|event| event.payload = Some(vec![7; 2_000]));
+    for event in &mut large {
+        event.payload = Some(vec![7; 2_000]);
+    }
     folder.log().append(Revision::ZERO, &large).unwrap();
     let whole = fs::read(folder.file("log.db")).unwrap();
     let mut bytes = whole.clone();

@@ -295,12 +295,11 @@ fn questions(sample: &[String]) -> Vec<Question> {
         questions.extend([(Who::Acme, list.to_owned()), (Who::Globex, list.to_owned())]);
     }
     for id in sample {
-        match id.strip_prefix("group ") {
-            Some(group) => questions.push((Who::Acme, format!("/Groups/{group}"))),
-            None => {
-                questions.push((Who::Acme, format!("/Users/{id}")));
-                questions.push((Who::Operator, format!("/audit/v1/acme/timeline?user={id}")));
-            }
+        if let Some(group) = id.strip_prefix("group ") {
+            questions.push((Who::Acme, format!("/Groups/{group}")));
+        } else {
+            questions.push((Who::Acme, format!("/Users/{id}")));
+            questions.push((Who::Operator, format!("/audit/v1/acme/timeline?user={id}")));
         }
     }
     for path in [
