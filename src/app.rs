@@ -28,6 +28,7 @@ use crate::http::{self, House};
 use crate::index::Index;
 use crate::outbox::Outbox;
 use crate::randomness::{Randomness, SystemRandomness};
+use crate::request_log::{self, RequestLog};
 use crate::sealing::MasterKey;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -189,6 +190,16 @@ impl Service {
             tasks.spawn(outbox.run(tasks.stopping()));
             handle
         });
+        let clock = Arc::clone(&directories.shared().clock);
+        let (request_log, writer) = RequestLog::prepare(&config.request_log, clock, Arc::clone(&metrics));
+        request_log.start(writer).context("writer of the request log")?;
+        let request_log = Arc::new(request_log);
+        let pruning = request_log::prune_regularly(
+            Arc::clone(&directories),
+            Arc::downgrade(&request_log),
+            tasks.stopping(),
+        );
+        tasks.spawn(pruning);
         let listener = TcpListener::bind(config.listen)
             .with_context(|| format!("cannot listen on {}", config.listen))?;
         config.listen = listener.local_addr().context("address of the listener")?;
@@ -198,7 +209,8 @@ impl Service {
         let (closed, files_closed) = oneshot::channel();
         let ready = AtomicBool::new(true);
         let searches = Semaphore::new(search_threads());
-        let house = Arc::new(House { directories, config, outbox, metrics, searches, ready, closed });
+        let house =
+            Arc::new(House { directories, config, outbox, request_log, metrics, searches, ready, closed });
         let server = http::server(Arc::clone(&house), listener, tls).context("HTTP server")?;
         lock.tell(&format!("{scheme}://{}", reachable(house.config.listen)), certificate.as_deref())
             .context("lock file")?;
@@ -233,6 +245,13 @@ impl Service {
         let (ended, ()) = tokio::join!(server, handle.stop(true));
         ended.context("HTTP server")?;
         tasks.shut_down(TASKS_PATIENCE).await;
+        let log = Arc::clone(&house.request_log);
+        if tokio::time::timeout(FILES_PATIENCE, tokio::task::spawn_blocking(move || log.stop()))
+            .await
+            .is_err()
+        {
+            tracing::warn!("the request log is still being written; what it lacks is lost");
+        }
         // The server's threads let go of the house a moment after it has ended. Files that are closed are whole:
         // nothing of them lies in a write-ahead log.
         drop(house);

@@ -41,6 +41,8 @@ pub struct Config {
     pub log: Log,
     /// How events reach NATS.
     pub outbox: Outbox,
+    /// What is kept of requests.
+    pub request_log: RequestLogConfig,
     /// How much is too much.
     pub limits: Limits,
 }
@@ -58,6 +60,7 @@ impl Default for Config {
             master_key_file: None,
             log: Log::default(),
             outbox: Outbox::default(),
+            request_log: RequestLogConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -84,6 +87,7 @@ impl Config {
                 return Err(ConfigError::Value { key: "nats".into(), reason: error.to_string() });
             }
         }
+        self.request_log.check()?;
         self.limits.check()
     }
 }
@@ -128,6 +132,42 @@ pub struct Outbox {
 impl Default for Outbox {
     fn default() -> Self {
         Self { replicas: 1, credentials_file: None }
+    }
+}
+
+/// What is kept of requests, for each tenant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RequestLogConfig {
+    /// Whether requests are logged at all.
+    pub enabled: bool,
+    /// How long paths, queries and bodies are kept, in days; they are sealed.
+    pub contents_days: u32,
+    /// How long the rest of a request is kept, in days.
+    pub rows_days: u32,
+    /// How large a tenant's file may become: then the oldest requests go.
+    pub file_bytes_max: u64,
+}
+
+impl Default for RequestLogConfig {
+    fn default() -> Self {
+        Self { enabled: true, contents_days: 30, rows_days: 400, file_bytes_max: 1024 * 1024 * 1024 }
+    }
+}
+
+impl RequestLogConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        /// A file with its tables and indexes, and room for the requests of a moment.
+        const FILE_BYTES_MIN: u64 = 1024 * 1024;
+        let refuse = |key: &str, reason: String| Err(ConfigError::Value { key: key.into(), reason });
+        if self.rows_days < self.contents_days.max(1) {
+            let reason = "must be at least 1, and not below `request_log.contents_days`";
+            return refuse("request_log.rows_days", reason.to_owned());
+        }
+        if self.file_bytes_max < FILE_BYTES_MIN {
+            return refuse("request_log.file_bytes_max", format!("must be at least {FILE_BYTES_MIN}"));
+        }
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ pub mod health;
 mod listener;
 pub mod openapi;
 pub mod scim;
+mod trace;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use actix_web::{App, web};
 use crate::config::Config;
 use crate::directories::Directories;
 use crate::outbox::OutboxHandle;
+use crate::request_log::RequestLog;
 use crate::telemetry::Metrics;
 
 /// What handlers work with.
@@ -35,6 +37,8 @@ pub struct House {
     pub config: Config,
     /// The outbox, if NATS is configured.
     pub outbox: Option<OutboxHandle>,
+    /// Where SCIM requests are logged.
+    pub request_log: Arc<RequestLog>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Turns for lists that may have to look at every resource: they leave cores to everybody else.
@@ -64,7 +68,9 @@ pub fn server(
                     let mut answer = answer.await?;
                     let (route, id) = context::route_and_id(answer.request());
                     let method = answer.request().method().as_str();
-                    house.metrics.request_answered(method, route, answer.status().as_u16(), began.elapsed());
+                    let elapsed = began.elapsed();
+                    house.metrics.request_answered(method, route, answer.status().as_u16(), elapsed);
+                    trace::log(&house, &answer, elapsed);
                     if let Ok(id) = HeaderValue::from_str(&id) {
                         answer.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
                     }

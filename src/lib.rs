@@ -17,6 +17,7 @@ pub mod outbox;
 pub mod query;
 pub mod randomness;
 pub mod reports;
+pub mod request_log;
 pub mod sealing;
 mod sqlite_file;
 pub mod tasks;

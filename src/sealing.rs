@@ -10,8 +10,10 @@ mod key_store;
 mod master_key;
 mod payload;
 mod secret;
+mod side_file;
 
 pub use error::KeyError;
 pub use key_store::{KeyStore, POOL_HIGH, POOL_LOW};
 pub use master_key::MasterKey;
 pub use payload::{OpenedPayload, SealedPayload};
+pub use side_file::{Fingerprint, SideFileKey};

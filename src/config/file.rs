@@ -118,6 +118,11 @@ mod tests {
             [outbox]
             replicas = 3
             credentials_file = "nats.creds"
+            [request_log]
+            enabled = false
+            contents_days = 1
+            rows_days = 2
+            file_bytes_max = 1048576
             [limits]
             user_body_bytes_max = 1
             group_body_bytes_max = 2

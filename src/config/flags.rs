@@ -62,7 +62,7 @@ impl Flags {
     }
 
     fn over(self, under: Config, data: Option<PathBuf>, master_key_file: Option<PathBuf>) -> Config {
-        let Config { mut log, outbox, limits, .. } = under;
+        let Config { mut log, outbox, request_log, limits, .. } = under;
         log.format = self.log_format.unwrap_or(log.format);
         log.level = self.log_level.or_else(|| environment("RUST_LOG")).unwrap_or(log.level);
         let trusted_proxies =
@@ -78,6 +78,7 @@ impl Flags {
             master_key_file: master_key_file.or(under.master_key_file),
             log,
             outbox,
+            request_log,
             limits,
         }
     }

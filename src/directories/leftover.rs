@@ -12,7 +12,8 @@ use crate::event_log::sqlite::{self, SqliteLog, stream_of};
 use crate::event_log::{EventLog as _, ReadError};
 
 /// What the names of a tenant's own files begin with.
-const OWN_FILES: [&str; 5] = [sqlite::FILE, "keys.db", "operations.db", "current.db", "history.db"];
+const OWN_FILES: [&str; 6] =
+    [sqlite::FILE, "keys.db", "operations.db", "current.db", "history.db", "requests.db"];
 
 /// What a folder is.
 #[derive(Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use provisioning::{ClientId, TokenId};
 use subtle::ConstantTimeEq as _;
 
 use super::error::Failure;
-use super::{House, context};
+use super::{House, context, trace};
 use crate::directory::{Directory, halted_error};
 use crate::index::token_hash;
 use crate::token;
@@ -106,6 +106,7 @@ fn tenant_token(request: &HttpRequest, house: &House) -> Result<(Arc<Directory>,
     let gone = || if closed() { halted_error().into() } else { unknown() };
     let directory = house.directories.tenant(&tenant).ok_or_else(gone)?;
     let token = directory.tenancy().tokens.get(&id).cloned().ok_or_else(unknown)?;
+    trace::party(request, &directory, token.client, id);
     if !same(&token.sha256, &hash) || token.revoked_at.is_some() {
         return Err(unknown());
     }
@@ -113,6 +114,13 @@ fn tenant_token(request: &HttpRequest, house: &House) -> Result<(Arc<Directory>,
         return Err(unauthorized("token_expired", "the token has expired; generate a new one"));
     }
     Ok((directory, id, token))
+}
+
+/// The tenant of the token that a request shows, whether it counts or not.
+pub fn tenant_of_token(request: &HttpRequest, house: &House) -> Option<Arc<Directory>> {
+    let hash = token_hash(&presented(request).ok()??);
+    let (tenant, _) = house.directories.shared().index.token(&hash)?;
+    house.directories.tenant(&tenant)
 }
 
 /// The provisioning client that sends a SCIM request.

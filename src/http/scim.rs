@@ -23,7 +23,7 @@ use provisioning::ResourceId;
 use scim::{ResourceType, ScimError, ScimType};
 
 use super::error::Failure;
-use super::{House, auth, context, openapi};
+use super::{House, auth, context, openapi, trace};
 use crate::directory::{Directory, halted_error};
 use crate::query;
 
@@ -125,9 +125,14 @@ struct ScimRequest<'r> {
 
 /// Answers every request that is not admin, audit or health.
 pub async fn serve(http: HttpRequest, payload: web::Payload, house: web::Data<House>) -> HttpResponse {
+    trace::begin(&http);
     let mut answer = match dispatch(&http, payload, &house).await {
         Ok(answer) => answer,
-        Err(failure) => failure.scim_response(),
+        Err(failure) => {
+            trace::failed(&http, &failure);
+            trace::tenant(&http, || meant_tenant(&http, &house));
+            failure.scim_response()
+        }
     };
     if let Some(content_type) = answer.headers_mut().get_mut(header::CONTENT_TYPE) {
         *content_type = header::HeaderValue::from_static(media::of_answer(&http));
@@ -252,6 +257,17 @@ fn anonymous_tenant(http: &HttpRequest, house: &House, base_path: &str) -> Resul
         // The failure that a missing token leads to.
         None => Err(auth::scim_client(http, house).err().unwrap_or_else(Failure::view_behind)),
     }
+}
+
+/// Whom a request that was refused was meant for, as far as its token or address tells.
+fn meant_tenant(http: &HttpRequest, house: &House) -> Option<Arc<Directory>> {
+    let index = &house.directories.shared().index;
+    let path = http.path().trim_end_matches('/');
+    let by_token = auth::tenant_of_token(http, house);
+    let by_path = || index.tenant_at(index.base_path(path)?, &context::host(http));
+    let by_name = || path.split('/').nth(1).map(str::to_owned);
+    let open = |name: String| house.directories.tenant(&name);
+    by_token.or_else(|| open(by_path()?)).or_else(|| open(by_name()?))
 }
 
 /// The token's tenant must be the one that the address names.

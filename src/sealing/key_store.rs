@@ -17,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::payload::{self, OpenedPayload, SealedPayload};
 use super::secret::{NONCE_BYTES, SECRET_BYTES, Secret, TAG_BYTES};
+use super::side_file::SideFileKey;
 use super::{KeyError, MasterKey};
 use crate::randomness::Randomness;
 use crate::sqlite_file::{Layout, OpenError};
@@ -47,6 +48,7 @@ const SALT_BYTES: usize = 32;
 const TENANT_KEY: &[u8] = b"muster tenant key v1";
 const MASTER_CHECK: &[u8] = b"muster master key check v1";
 const DATA_KEY: &[u8] = b"muster data key v1";
+const SIDE_FILE_KEY: &[u8] = b"muster side file key v1";
 const DESTROYED: &[u8] = b"muster destroyed key v1";
 
 /// The data keys of one tenant.
@@ -191,6 +193,27 @@ impl KeyStore {
             None => None,
         };
         payload::open(secret.as_ref(), event, stored, digest).map(OpenedPayload::Bytes)
+    }
+
+    /// A key for a file that is being made beside the log, and the wrapped form to keep in that file.
+    pub fn new_side_file_key(&self) -> Result<(SideFileKey, Vec<u8>), KeyError> {
+        let secret = Secret::random(self.randomness.as_ref())?;
+        let mut wrapped = Vec::with_capacity(NONCE_BYTES + SECRET_BYTES + TAG_BYTES);
+        let nonce = self.randomness.array()?;
+        self.tenant_key.encrypt_onto(
+            &mut wrapped,
+            nonce,
+            &[secret.expose()],
+            &self.bound_to(SIDE_FILE_KEY, 0),
+        );
+        Ok((SideFileKey::of(&secret, Arc::clone(&self.randomness)), wrapped))
+    }
+
+    /// The key of a file beside the log, from its wrapped form; `None` if it is no key of this tenant.
+    pub fn side_file_key(&self, wrapped: &[u8]) -> Option<SideFileKey> {
+        let opened = self.tenant_key.decrypt(wrapped, &self.bound_to(SIDE_FILE_KEY, 0))?;
+        let secret = Secret::copied(&opened)?;
+        Some(SideFileKey::of(&secret, Arc::clone(&self.randomness)))
     }
 
     /// Fills the pool up unless more than `enough` numbers lie above `above`.

@@ -117,6 +117,8 @@ pub struct Metrics {
     outbox_published: Family<Stream, Counter>,
     outbox_failures: Family<Stream, Counter>,
     nats_connected: Gauge,
+    requests_dropped: Counter,
+    requests_unlogged: Counter,
 }
 
 impl Default for Metrics {
@@ -142,6 +144,8 @@ impl Metrics {
             outbox_published: Family::default(),
             outbox_failures: Family::default(),
             nats_connected: Gauge::default(),
+            requests_dropped: Counter::default(),
+            requests_unlogged: Counter::default(),
         };
         metrics.register();
         metrics
@@ -201,6 +205,16 @@ impl Metrics {
             self.outbox_failures.clone(),
         );
         registry.register("nats_connected", "1 while NATS is connected", self.nats_connected.clone());
+        registry.register(
+            "request_log_dropped",
+            "Requests that are not in the request log because its queue was full",
+            self.requests_dropped.clone(),
+        );
+        registry.register(
+            "request_log_failed",
+            "Requests that are not in the request log because its file could not be written",
+            self.requests_unlogged.clone(),
+        );
     }
 
     /// A request was answered. `route` is the route's template, never the path.
@@ -259,6 +273,16 @@ impl Metrics {
         self.nats_connected.set(i64::from(connected));
     }
 
+    /// A request found the queue of the request log full.
+    pub fn request_dropped(&self) {
+        self.requests_dropped.inc();
+    }
+
+    /// Requests could not be written to the request log.
+    pub fn requests_unlogged(&self, requests: u64) {
+        self.requests_unlogged.inc_by(requests);
+    }
+
     /// Everything, in the text format of [`CONTENT_TYPE`].
     pub fn encode(&self) -> String {
         let mut encoded = String::new();
@@ -311,6 +335,8 @@ mod tests {
         metrics.outbox_published("MUSTER_EVENTS", 5);
         metrics.outbox_failed("MUSTER_EVENTS");
         metrics.nats_is(true);
+        metrics.request_dropped();
+        metrics.requests_unlogged(6);
         let encoded = metrics.encode();
         for line in [
             concat!("muster_build_info{release=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
@@ -327,6 +353,8 @@ mod tests {
             r#"muster_outbox_published_total{stream="MUSTER_EVENTS"} 5"#,
             r#"muster_outbox_failures_total{stream="MUSTER_EVENTS"} 1"#,
             "muster_nats_connected 1",
+            "muster_request_log_dropped_total 1",
+            "muster_request_log_failed_total 6",
             "# EOF",
         ] {
             check_line(&encoded, line);

@@ -41,10 +41,22 @@ const MODULES: &[(&str, &[&str])] = &[
     ("feed", &[]),
     ("directories", &["directory", "event_log", "feed", "token"]),
     ("outbox", &["config", "directories", "directory", "event_log", "feed", "operations", "tasks"]),
+    ("request_log", &["clock", "config", "directories", "directory", "query", "sealing", "telemetry"]),
     ("reports", &["directories", "directory", "event_log", "feed", "outbox", "sealing"]),
     (
         "http",
-        &["config", "directories", "directory", "index", "outbox", "query", "reports", "telemetry", "token"],
+        &[
+            "config",
+            "directories",
+            "directory",
+            "index",
+            "outbox",
+            "query",
+            "reports",
+            "request_log",
+            "telemetry",
+            "token",
+        ],
     ),
     (
         "app",
@@ -58,6 +70,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "index",
             "outbox",
             "randomness",
+            "request_log",
             "sealing",
             "tasks",
             "telemetry",
@@ -74,7 +87,7 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("anyhow", &["app", "cli", "offline"]),
     ("async_nats", &["config", "outbox"]),
     ("clap", &["cli", "config"]),
-    ("rusqlite", &["event_log", "operations", "sealing", "sqlite_file"]),
+    ("rusqlite", &["event_log", "operations", "request_log", "sealing", "sqlite_file"]),
     ("ureq", &["cli"]),
 ];
 

@@ -31,6 +31,7 @@ mod outbox_faults;
 mod privacy;
 mod random_history;
 mod registry;
+mod requests;
 mod rfc;
 mod schemas;
 mod search;

@@ -1,5 +1,5 @@
 //! Nobody's name, address, number or password gets to where it must not be: log lines, metrics, event headers,
-//! messages and error texts.
+//! messages, error texts and the files of the request log.
 //!
 //! Identity providers' conversations are full of such values, all of them listed in `personal-values.txt`.
 
@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use muster::config::{Log, LogFormat};
 use muster::directory::{Directory, decode};
 use muster::outbox::message::{self, Fact, Message};
+use muster::request_log::{FILE, Reader, Wanted};
 use provisioning::{Event, Opened, ResourceId, Revision};
 use serde_json::{Value, json};
 
-use crate::harness::{TestService, eventually};
+use crate::harness::{TestService, eventually, send};
 use crate::wire::player::{Moment, Service, play};
 use crate::wire::{self, CROWD};
 
@@ -66,6 +67,18 @@ fn assert_without(what: &str, text: &str, values: &[String]) {
             panic!("{what} has {value:?} behind {around:?}");
         }
     }
+}
+
+/// Nothing of a request can be read in the file that logs it, nor beside it.
+#[track_caller]
+fn assert_request_log_without(folder: &Path, values: &[String]) {
+    let mut bytes = 0;
+    for name in [FILE.to_owned(), format!("{FILE}-wal")] {
+        let read = std::fs::read(folder.join(&name)).unwrap_or_default();
+        bytes += read.len();
+        assert_without(&name, &String::from_utf8_lossy(&read), values);
+    }
+    assert!(bytes > 4_096, "requests were logged");
 }
 
 /// Every message of a tenant, as it would be published.
@@ -138,6 +151,17 @@ async fn what_identity_providers_say_about_people_stays_in_sealed_payloads_and_t
             assert_without("a message", &[subject, id, muster_subject, body].join(" "), &values);
         }
     }
+    service.house().request_log.flush().await;
+    for folder in ["okta", "entra", "demo"] {
+        let directory = service.house().directories.tenant(folder).unwrap();
+        assert_request_log_without(directory.folder(), &values);
+        let reader = Reader::open(&directory).unwrap();
+        let rows = reader.rows(&Wanted { limit: 10_000, ..Wanted::default() }).unwrap();
+        let kept: String =
+            rows.iter().filter_map(|row| reader.detail(row)).map(|it| it.to_string()).collect();
+        let told = values.iter().filter(|value| kept.contains(value.as_str())).count();
+        assert!(told > 10, "the sealed contents of {folder} hold what was said");
+    }
     assert!(refusals > 5, "{refusals}");
     let metrics = service.admin("GET", "/metrics", None).await.text;
     assert!(metrics.contains("/Users/{id}") && metrics.contains("user.created"), "{metrics}");
@@ -170,6 +194,8 @@ async fn whoever_sends_rubbish_is_told_what_is_wrong_without_hearing_it_again() 
     for path in paths() {
         answers.push((path.clone(), acme.get(&path).await));
     }
+    let nowhere = format!("{}/{SECRET}/Users?filter=userName%20eq%20%22{SECRET}%22", service.url);
+    answers.push((nowhere.clone(), send("GET", &nowhere, Vec::new(), None).await));
     for report in
         ["access?at=", "timeline?user=x", "access?at=2026-06-30T00:00:00Z&group=", "events?subject="]
     {
@@ -186,6 +212,10 @@ async fn whoever_sends_rubbish_is_told_what_is_wrong_without_hearing_it_again() 
         }
     }
     assert!(refused > 35, "{refused} requests are refused");
+    service.house().request_log.flush().await;
+    for folder in [service.tenant_folder("acme"), service.data().join("system")] {
+        assert_request_log_without(&folder, &values);
+    }
     assert_without("a metric", &service.admin("GET", "/metrics", None).await.text, &values);
     assert_without("the log", &log.text(), &values);
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::media;
 use crate::http::error::Failure;
+use crate::http::trace;
 
 /// A body that was read.
 pub(super) struct Body {
@@ -24,7 +25,9 @@ pub(super) async fn read(
     bytes_max: usize,
 ) -> Result<Body, Failure> {
     let bytes = read_bytes(http, payload, bytes_max, Failure::body_too_large).await?;
-    Ok(Body { json: scim::json::parse(&bytes)?, bytes: bytes.len() })
+    let (json, read) = (scim::json::parse(&bytes), bytes.len());
+    trace::body(http, bytes);
+    Ok(Body { json: json?, bytes: read })
 }
 
 /// Reads the bytes of a JSON body, at most `bytes_max`; `too_large` is the failure beyond that.

@@ -5,6 +5,7 @@
 //! is an ordinary command. The writer carries the operations out; the answer tells what became of each.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -26,8 +27,8 @@ use super::write::{read_document, read_patch};
 use super::{CONTENT_TYPE, ScimRequest, body, resource_id};
 use crate::config::Limits;
 use crate::directory::{Bulk, BulkOperation, OperationOutcome, Shared, WriteError, Written};
-use crate::http::context;
 use crate::http::error::{ERROR_CODE_HEADER, Failure};
+use crate::http::{context, trace};
 
 /// What is encoded of an id in an address: everything that is not unreserved (RFC 3986 section 2.3).
 const ID_ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -83,7 +84,9 @@ impl ScimRequest<'_> {
         let provider = self.provider();
         let reading = Reading { schemas: self.directory.schemas(), provider, origin, shared, limits };
         let tasks = &self.house.directories.shared().tasks;
-        let Read { bulk, told } = tasks.block(move || reading.read(&bytes)).await?;
+        let (read, bytes) = tasks.block(move || (reading.read(&bytes), bytes)).await;
+        trace::body(self.http, bytes);
+        let Read { bulk, told } = read?;
         let outcomes = self.directory.submit_bulk(bulk).await?;
         if let Some(failure) = failure_of_all(&outcomes) {
             return Err(failure.into());
@@ -115,6 +118,11 @@ impl ScimRequest<'_> {
             names.sort_unstable();
             names.dedup();
         }
+        let recorded = outcomes.iter().filter_map(|outcome| match outcome {
+            OperationOutcome::Answered(Ok(written)) => Some(written.revisions.clone()),
+            _ => None,
+        });
+        trace::written(self.http, None, spanned(recorded), &notes);
         let codes = codes.join(", ");
         tracing::info!(
             tenant.id = self.directory.tenant(),
@@ -187,6 +195,13 @@ fn status(asks: Option<(Method, ResourceType)>, written: &Written) -> StatusCode
         Some((Method::Delete, _) | (Method::Patch, ResourceType::Group)) => StatusCode::NO_CONTENT,
         Some((Method::Put | Method::Patch, _)) | None => StatusCode::OK,
     }
+}
+
+/// From the first revision to the last that the operations recorded. Others may have written in between.
+fn spanned(recorded: impl Iterator<Item = Range<u64>>) -> Range<u64> {
+    let recorded = recorded.filter(|revisions| !revisions.is_empty());
+    let span = recorded.reduce(|all, one| all.start.min(one.start)..all.end.max(one.end));
+    span.unwrap_or(0..0)
 }
 
 /// Where nothing was carried out because the tenant cannot take writes now, the whole request is answered so: an

@@ -11,6 +11,7 @@ use super::read::derive;
 use super::render::{self, Renderer};
 use super::{CONTENT_TYPE, ScimRequest, body};
 use crate::http::error::Failure;
+use crate::http::trace;
 
 impl ScimRequest<'_> {
     /// GET of a list of resources of these types.
@@ -42,7 +43,7 @@ impl ScimRequest<'_> {
         let directory = Arc::clone(&self.directory);
         let (domain, base) = (self.client.domain.clone(), self.base.clone());
         let is_lookup = query.is_lookup();
-        let work = move || -> Result<String, ViewError> {
+        let work = move || -> Result<(u64, String), ViewError> {
             directory.with_current(|reader| {
                 let page = reader.list(&query, Some(&domain))?;
                 let mut bodies = Vec::with_capacity(page.resources.len());
@@ -53,16 +54,17 @@ impl ScimRequest<'_> {
                     let renderer = Renderer { base: &base, schema, returned: &part.returned };
                     bodies.push(renderer.resource(stored, &derive(reader, stored, &part.returned)?));
                 }
-                Ok(render::list(page.total, query.start_index, &bodies))
+                Ok((page.total, render::list(page.total, query.start_index, &bodies)))
             })
         };
         // A look-up costs what a GET by id costs and is read here; anything else may look at every resource.
-        let body = if is_lookup {
+        let (found, body) = if is_lookup {
             work()?
         } else {
             let _turn = self.house.searches.acquire().await;
             self.house.directories.shared().tasks.block(work).await?
         };
+        trace::results(self.http, found);
         Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(body))
     }
 }

@@ -18,8 +18,8 @@ use super::read::derive;
 use super::render::{Renderer, decided};
 use super::{CONTENT_TYPE, ScimRequest, body};
 use crate::directory::Written;
-use crate::http::context;
 use crate::http::error::Failure;
+use crate::http::{context, trace};
 
 /// What a write asks for, before it is queued.
 struct Write {
@@ -132,11 +132,13 @@ impl ScimRequest<'_> {
         });
         let mut written = self.directory.submit_sized(command, origin, write.bytes).await?;
         written.notes.splice(0..0, write.notes);
+        let resource = written.resource.as_ref().map_or(write.id, |resource| resource.id);
+        trace::written(self.http, Some(resource), written.revisions.clone(), &written.notes);
         tracing::info!(
             tenant.id = self.directory.tenant(),
             client.id = %self.client.id,
             resource.type = write.resource_type.name(),
-            resource.id = %written.resource.as_ref().map_or(write.id, |resource| resource.id),
+            resource.id = %resource,
             revisions = ?written.revisions,
             notes = written.notes.join(","),
             "{} recorded {} events",

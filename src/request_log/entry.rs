@@ -1,0 +1,109 @@
+//! What is told to the log about one request: facts, as they were known when it was answered.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use provisioning::{ClientId, RequestId, ResourceId, Timestamp, TokenId};
+
+use crate::directory::Directory;
+
+/// One request and its answer.
+pub struct Entry {
+    /// Whose request it is: the tenant's, or the registry's if it reached none.
+    pub directory: Arc<Directory>,
+    /// The client, if the token was known.
+    pub client: Option<ClientId>,
+    /// The token, if it was known.
+    pub token: Option<TokenId>,
+    /// The request's id.
+    pub id: RequestId,
+    /// When its headers were read.
+    pub received_at: Timestamp,
+    /// How long answering took.
+    pub duration: Duration,
+    /// The method.
+    pub method: Cow<'static, str>,
+    /// The template of the path.
+    pub route: &'static str,
+    /// The path as it came.
+    pub path: String,
+    /// The query as it came.
+    pub query: String,
+    /// The answer's status.
+    pub status: u16,
+    /// The codes of what failed.
+    pub code: Option<String>,
+    /// What the caller was told about it.
+    pub detail: Option<String>,
+    /// How many resources a list found.
+    pub results: Option<u64>,
+    /// The resource that was made, or that the path names.
+    pub resource: Option<ResourceId>,
+    /// What was recorded; `None` if nothing was asked to be written, empty if nothing changed.
+    pub revisions: Option<Range<u64>>,
+    /// Names of what was tolerated.
+    pub notes: Vec<&'static str>,
+    /// Where it came from.
+    pub source_ip: Option<IpAddr>,
+    /// What sent it, as it says itself.
+    pub user_agent: Option<String>,
+    /// The body, if it was read and is small enough.
+    pub body: Option<Vec<u8>>,
+    /// How large the body was.
+    pub body_bytes: usize,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Something was read.
+    Read,
+    /// Events were recorded.
+    Recorded,
+    /// A write changed nothing.
+    Unchanged,
+    /// It was refused.
+    Refused,
+    /// It could not be carried out now.
+    Failed,
+}
+
+impl Outcome {
+    /// As it is stored and answered.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Recorded => "recorded",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Entry {
+    /// What became of it.
+    pub fn outcome(&self) -> Outcome {
+        match (self.status, &self.revisions) {
+            (500.., _) => Outcome::Failed,
+            (400.., _) => Outcome::Refused,
+            (_, Some(revisions)) if revisions.is_empty() => Outcome::Unchanged,
+            (_, Some(_)) => Outcome::Recorded,
+            (_, None) => Outcome::Read,
+        }
+    }
+
+    /// The minute in which it came.
+    pub(super) fn minute(&self) -> Timestamp {
+        const MINUTE_MICROS: i64 = 60_000_000;
+        Timestamp(self.received_at.0 - self.received_at.0.rem_euclid(MINUTE_MICROS))
+    }
+
+    /// The second in which it came, since 1970.
+    pub(super) fn second(&self) -> i64 {
+        self.received_at.0.div_euclid(1_000_000)
+    }
+}

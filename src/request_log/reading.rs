@@ -1,0 +1,209 @@
+//! Reading a tenant's request log: rows in their order, one request with what was sealed, whoever a name means.
+
+use provisioning::Timestamp;
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::contents::same_name;
+use super::file::{FileError, open_to_read, sql};
+use crate::directory::Directory;
+use crate::sealing::SideFileKey;
+
+/// The log cannot be read now.
+#[derive(Debug, thiserror::Error)]
+#[error("the request log cannot be read: {0}")]
+pub struct ReadingError(String);
+
+impl From<FileError> for ReadingError {
+    fn from(error: FileError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<rusqlite::Error> for ReadingError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// One row.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// The row's place; `after` counts in it.
+    pub number: u64,
+    /// The request's id; null if the row stands for several reads.
+    pub id: Option<String>,
+    /// When the request came; of folded reads, their minute.
+    pub at: Timestamp,
+    /// Id of the client.
+    pub client: Option<String>,
+    /// Id of the token.
+    pub token: Option<String>,
+    /// The method.
+    pub method: String,
+    /// The template of the path.
+    pub route: String,
+    /// The filter without values.
+    pub filter: Option<String>,
+    /// The answer's status; null for folded reads, which all succeeded.
+    pub status: Option<u16>,
+    /// The codes of what failed.
+    pub code: Option<String>,
+    /// `read`, `recorded`, `unchanged`, `refused` or `failed`.
+    pub outcome: String,
+    /// How many resources a list found.
+    pub results: Option<u64>,
+    /// How long answering took; of folded reads, all together.
+    pub duration_micros: u64,
+    /// The resource.
+    pub resource: Option<String>,
+    /// What was tolerated.
+    pub notes: Vec<String>,
+    /// Revisions of the recorded events.
+    pub revisions: Vec<u64>,
+    /// For how many requests the row stands.
+    pub requests: u64,
+    #[serde(skip)]
+    sealed: Option<Vec<u8>>,
+}
+
+/// What was sealed of one request; null where it was removed because of its age.
+pub type Detail = Option<Value>;
+
+/// Which rows are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Only rows behind that number.
+    pub after: Option<u64>,
+    /// Only requests that name one of these.
+    pub names: Vec<String>,
+    /// Only requests that were refused or failed.
+    pub failed: bool,
+    /// The newest ones first; otherwise the oldest.
+    pub newest_first: bool,
+    /// At most that many.
+    pub limit: usize,
+}
+
+/// How many requests there were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// For how many requests there are rows.
+    pub logged: u64,
+    /// How many found the queue full.
+    pub dropped: u64,
+    /// How many rows stood for that were removed because of their age or the file's size.
+    pub pruned: u64,
+    /// The greatest number of a row ever given.
+    pub last: u64,
+}
+
+/// A tenant's request log.
+pub struct Reader(Option<(Connection, SideFileKey)>);
+
+const COLUMNS: &str =
+    "number, id, at, client, token, method, route, filter, status, code, outcome, results, duration,
+     resource, notes, first_revision, end_revision, requests, sealed";
+
+impl Reader {
+    /// Opens it. A log that is not there has no rows.
+    pub fn open(directory: &Directory) -> Result<Self, ReadingError> {
+        Ok(Self(open_to_read(directory)?))
+    }
+
+    /// How many requests there were.
+    pub fn totals(&self) -> Result<Totals, ReadingError> {
+        let Some((connection, _)) = &self.0 else { return Ok(Totals::default()) };
+        let totals = connection.query_row(
+            "SELECT (SELECT ifnull(sum(requests), 0) FROM requests), dropped, pruned,
+                    ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'requests'), 0) FROM meta",
+            [],
+            |row| {
+                Ok(Totals {
+                    logged: unsigned(row.get(0)?),
+                    dropped: unsigned(row.get(1)?),
+                    pruned: unsigned(row.get(2)?),
+                    last: unsigned(row.get(3)?),
+                })
+            },
+        )?;
+        Ok(totals)
+    }
+
+    /// Rows in the order of their numbers.
+    pub fn rows(&self, wanted: &Wanted) -> Result<Vec<Row>, ReadingError> {
+        let Some((connection, key)) = &self.0 else { return Ok(Vec::new()) };
+        let mut conditions = vec!["number > ?".to_owned()];
+        let mut values = vec![Sql::Integer(sql(wanted.after.unwrap_or(0)))];
+        if wanted.failed {
+            conditions.push("outcome IN ('refused', 'failed')".to_owned());
+        }
+        if !wanted.names.is_empty() {
+            let places = vec!["?"; wanted.names.len()].join(", ");
+            conditions.push(format!("number IN (SELECT number FROM names WHERE fingerprint IN ({places}))"));
+            let fingerprints = wanted.names.iter().map(|name| key.fingerprint(&same_name(name)));
+            values.extend(fingerprints.map(|fingerprint| Sql::Blob(fingerprint.to_vec())));
+        }
+        values.push(Sql::Integer(sql(wanted.limit as u64)));
+        let order = if wanted.newest_first { "DESC" } else { "ASC" };
+        let query = format!(
+            "SELECT {COLUMNS} FROM requests WHERE {} ORDER BY number {order} LIMIT ?",
+            conditions.join(" AND ")
+        );
+        let mut statement = connection.prepare(&query)?;
+        let mut rows =
+            statement.query_map(params_from_iter(values), read_row)?.collect::<Result<Vec<_>, _>>()?;
+        if wanted.newest_first {
+            rows.reverse();
+        }
+        Ok(rows)
+    }
+
+    /// The row of one request.
+    pub fn request(&self, id: &str) -> Result<Option<Row>, ReadingError> {
+        let Some((connection, _)) = &self.0 else { return Ok(None) };
+        let query = format!("SELECT {COLUMNS} FROM requests WHERE id = ?1 LIMIT 1");
+        Ok(connection.query_row(&query, [id], read_row).optional()?)
+    }
+
+    /// What was sealed of a request.
+    pub fn detail(&self, row: &Row) -> Detail {
+        let (_, key) = self.0.as_ref()?;
+        let id = provisioning::RequestId::parse(row.id.as_deref()?)?;
+        let opened = key.open(id.0.as_bytes(), row.sealed.as_deref()?)?;
+        serde_json::from_slice(&opened).ok()
+    }
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let notes: Option<String> = row.get("notes")?;
+    let first: Option<i64> = row.get("first_revision")?;
+    let end: Option<i64> = row.get("end_revision")?;
+    let revisions = first.zip(end).map(|(first, end)| (unsigned(first)..unsigned(end)).collect());
+    Ok(Row {
+        number: unsigned(row.get("number")?),
+        id: row.get("id")?,
+        at: Timestamp(row.get("at")?),
+        client: row.get("client")?,
+        token: row.get("token")?,
+        method: row.get("method")?,
+        route: row.get("route")?,
+        filter: row.get("filter")?,
+        status: row.get("status")?,
+        code: row.get("code")?,
+        outcome: row.get("outcome")?,
+        results: row.get::<_, Option<i64>>("results")?.map(unsigned),
+        duration_micros: unsigned(row.get("duration")?),
+        resource: row.get("resource")?,
+        notes: notes.map(|notes| notes.split(',').map(str::to_owned).collect()).unwrap_or_default(),
+        revisions: revisions.unwrap_or_default(),
+        requests: unsigned(row.get("requests")?),
+        sealed: row.get("sealed")?,
+    })
+}

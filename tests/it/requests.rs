@@ -1,0 +1,399 @@
+//! The request log: every request is in it once, nobody can read it without the keys, and nothing waits for it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use muster::app::Sources;
+use muster::clock::{Clock, ManualClock};
+use muster::config::RequestLogConfig;
+use muster::directory::Directory;
+use muster::request_log::{Entry, FILE, QUEUE_REQUESTS_MAX, Reader, RequestLog, Row, Totals, Wanted};
+use muster::telemetry::Metrics;
+use provisioning::RequestId;
+use serde_json::{Value, json};
+
+use crate::harness::{Tenant, TestService, send};
+
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const DAY: Duration = Duration::from_hours(24);
+
+/// A service whose clock stands still.
+async fn service() -> (TestService, Arc<ManualClock>) {
+    service_with(RequestLogConfig::default()).await
+}
+
+async fn service_with(request_log: RequestLogConfig) -> (TestService, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::default());
+    let sources = Sources { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..Sources::default() };
+    (TestService::start_with(|config| config.request_log = request_log, sources).await, clock)
+}
+
+/// The directory of a tenant, or of what reaches none.
+fn directory(service: &TestService, tenant: &str) -> Arc<Directory> {
+    let directories = &service.house().directories;
+    directories.tenant(tenant).unwrap_or_else(|| Arc::clone(directories.system()))
+}
+
+/// Everything that is logged of a tenant so far, in its order.
+async fn logged(service: &TestService, tenant: &str) -> (Vec<Row>, Totals) {
+    service.house().request_log.flush().await;
+    let reader = Reader::open(&directory(service, tenant)).unwrap();
+    (reader.rows(&Wanted { limit: 100_000, ..Wanted::default() }).unwrap(), reader.totals().unwrap())
+}
+
+/// What was sealed of a request.
+fn sealed(service: &TestService, tenant: &str, row: &Row) -> Value {
+    Reader::open(&directory(service, tenant)).unwrap().detail(row).expect("it is kept")
+}
+
+fn summary(row: &Row) -> String {
+    let filter = row.filter.as_deref().map(|filter| format!(" [{filter}]")).unwrap_or_default();
+    let status = row.status.map_or("-".to_owned(), |status| status.to_string());
+    let code = row.code.as_deref().map(|code| format!(" {code}")).unwrap_or_default();
+    format!("{} {}{filter} {status} {}{code} x{}", row.method, row.route, row.outcome, row.requests)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_has_a_row_but_for_reads_beyond_fifty_a_second_which_share_one() {
+    let (service, clock) = service().await;
+    let acme = service.create_tenant("acme", "okta").await;
+    let id = acme.user("alice@example.com").await;
+    let mut sent = 1;
+    for _ in 0..48 {
+        acme.get(&format!("/Users/{id}")).await.expect(200);
+    }
+    for name in ["alice@example.com", "bob@example.com", "carol@example.com", "dave@example.com"] {
+        acme.get(&format!("/Users?filter=userName%20eq%20%22{name}%22")).await.expect(200);
+    }
+    acme.get(&format!("/Users/{id}")).await.expect(200);
+    acme.get(&format!("/Users/{id}")).await.expect(200);
+    sent += 48 + 4 + 2;
+    // Refusals and writes are never folded, whatever was read before.
+    acme.get("/Users?filter=userName%20is%20x").await.refused(400, Some("invalidFilter"), "filter_invalid");
+    acme.patch(&format!("/Users/{id}"), json!([{"op": "Replace", "path": "active", "value": "False"}]))
+        .await
+        .expect(200);
+    acme.patch(&format!("/Users/{id}"), json!([{"op": "replace", "path": "active", "value": false}]))
+        .await
+        .expect(200);
+    acme.delete(&format!("/Users/{id}")).await;
+    sent += 4;
+    let (rows, totals) = logged(&service, "acme").await;
+    assert_eq!(rows.iter().filter(|row| row.outcome == "read" && row.id.is_some()).count(), 50);
+    let mut summaries: Vec<String> =
+        rows.iter().map(summary).filter(|line| line != "GET /Users/{id} 200 read x1").collect();
+    summaries.sort();
+    insta::assert_snapshot!(summaries.join("\n"), @r"
+    DELETE /Users/{id} 204 recorded x1
+    GET /Users [userName ?] 400 refused filter_invalid x1
+    GET /Users [userName eq ?] - read x2
+    GET /Users [userName eq ?] 200 read x1
+    GET /Users [userName eq ?] 200 read x1
+    GET /Users/{id} - read x2
+    PATCH /Users/{id} 200 recorded x1
+    PATCH /Users/{id} 200 unchanged x1
+    POST /Users 201 recorded x1
+    ");
+    assert_eq!(totals, Totals { logged: sent, dropped: 0, pruned: 0, last: totals.last });
+    // The next second, everybody may read again.
+    clock.advance(Duration::from_secs(1));
+    acme.get("/Users").await.expect(200);
+    let (rows, totals) = logged(&service, "acme").await;
+    assert_eq!(summary(rows.last().unwrap()), "GET /Users 200 read x1");
+    assert_eq!(totals.logged, sent + 1);
+    // Folding goes on in the row of the minute.
+    for _ in 0..60 {
+        acme.get(&format!("/Users/{id}")).await;
+    }
+    for _ in 0..60 {
+        acme.get("/Users").await.expect(200);
+    }
+    let (rows, totals) = logged(&service, "acme").await;
+    assert_eq!(totals.logged, sent + 121);
+    let folded: Vec<String> = rows.iter().filter(|row| row.id.is_none()).map(summary).collect();
+    assert!(folded.contains(&"GET /Users - read x11".to_owned()), "{folded:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_says_who_asked_what_and_what_became_of_it() {
+    let (service, _clock) = service().await;
+    let acme = service.create_tenant("acme", "okta").await;
+    let body =
+        json!({"schemas": [USER], "userName": "alice@example.com", "password": "hunter2", "active": true});
+    let made = acme.post("/Users", body).await;
+    let id = made.header("x-request-id").expect("answers bear ids").to_owned();
+    let user = made.expect(201);
+    let (rows, _) = logged(&service, "acme").await;
+    let row = rows.last().unwrap();
+    let tenancy = directory(&service, "acme").tenancy();
+    let (client, _) = tenancy.clients.first_key_value().expect("there is a client");
+    let (token, _) = tenancy.tokens.first_key_value().expect("there is a token");
+    assert_eq!(row.id.as_deref(), Some(id.as_str()));
+    assert_eq!(row.at, ManualClock::START);
+    assert_eq!(row.client, Some(client.to_string()));
+    assert_eq!(row.token, Some(token.to_string()));
+    assert_eq!(row.resource.as_deref(), user["id"].as_str());
+    assert_eq!(row.revisions, [directory(&service, "acme").position().0]);
+    assert_eq!((row.outcome.as_str(), row.status, row.requests), ("recorded", Some(201), 1));
+    let kept = sealed(&service, "acme", row);
+    assert_eq!(kept["path"], "/acme/scim/v2/Users");
+    assert_eq!(kept["body"]["userName"], "alice@example.com");
+    assert_eq!(kept["body"]["password"], "(removed)");
+    assert_eq!(kept["source_ip"], "127.0.0.1");
+}
+
+/// Searches for requests by whom they name.
+async fn found(service: &TestService, tenant: &str, name: &str) -> Vec<String> {
+    service.house().request_log.flush().await;
+    let reader = Reader::open(&directory(service, tenant)).unwrap();
+    let wanted = Wanted { names: vec![name.to_owned()], limit: 100, ..Wanted::default() };
+    reader.rows(&wanted).unwrap().iter().map(summary).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_found_in_paths_filters_and_bodies_however_they_are_written() {
+    let (service, _clock) = service().await;
+    let acme = service.create_tenant("acme", "entra").await;
+    let alice = "Alice@Example.com";
+    acme.get("/Users?filter=userName%20eq%20%22ALICE%40example.com%22").await.expect(200);
+    acme.post("/Users", json!({"schemas": [USER], "userName": alice})).await.expect(201);
+    acme.post("/Users", json!({"schemas": [USER], "emails": [{"value": alice}]})).await;
+    acme.get(&format!("/Users/{alice}")).await;
+    acme.get(&format!("/users/find/{alice}")).await;
+    let id = "00000000-0000-7000-8000-000000000000";
+    for operation in [
+        json!({"op": "replace", "path": "userName", "value": alice}),
+        json!({"op": "replace", "path": "emails[type eq \"work\"].value", "value": alice}),
+        json!({"op": "replace", "value": {"emails[type eq \"work\"].value": alice}}),
+        json!({"op": "remove", "path": format!("emails[value eq \"{alice}\"]")}),
+    ] {
+        acme.patch(&format!("/Users/{id}"), json!([operation])).await;
+    }
+    let bulk = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": [{"method": "POST", "path": "/Users", "bulkId": "1", "data": {"userName": alice}}],
+    });
+    acme.post("/Bulk", bulk).await;
+    let search = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
+        "filter": format!("userName eq \"{alice}\""),
+    });
+    acme.post("/Users/.search", search).await.expect(200);
+    // Nobody of that name.
+    acme.get("/Users?filter=userName%20eq%20%22bob%40example.com%22").await.expect(200);
+    let all = found(&service, "acme", "alice@example.com").await;
+    assert_eq!(all.len(), 11, "{all:#?}");
+    assert_eq!(found(&service, "acme", id).await.len(), 4);
+    assert_eq!(found(&service, "acme", "bob@example.com").await, ["GET /Users [userName eq ?] 200 read x1"]);
+    assert_eq!(found(&service, "acme", "carol@example.com").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_were_refused_at_the_door_are_found_where_they_were_meant_for() {
+    let (service, _clock) = service().await;
+    let acme = service.create_tenant("acme", "okta").await;
+    let other = service.create_tenant("other", "okta").await;
+    let ask = |path: String, token: Option<String>| {
+        let url = format!("{}{path}", service.url);
+        let headers = token.map(|token| ("Authorization".to_owned(), format!("Bearer {token}")));
+        async move { send("GET", &url, headers.into_iter().collect(), None).await }
+    };
+    for (path, token, tenant, code) in [
+        ("/acme/scim/v2/Users", None, "acme", "token_missing"),
+        ("/acme/scim/v2/Users", Some("nonsense"), "acme", "token_malformed"),
+        ("/acme/scim/v2/Person", Some(acme.token.as_str()), "acme", "route_not_found"),
+        ("/acme/scim/Users", Some("nonsense"), "acme", "tenant_not_found"),
+        ("/nobody/scim/v2/Users", Some(acme.token.as_str()), "acme", "tenant_not_found"),
+        ("/acme/scim/v2/Users", Some(other.token.as_str()), "other", "token_elsewhere"),
+        ("/nobody/scim/v2/Users", Some("nonsense"), "system", "tenant_not_found"),
+        ("/", None, "system", "tenant_not_found"),
+    ] {
+        let answer = ask(path.to_owned(), token.map(str::to_owned)).await;
+        assert_eq!(answer.header("muster-error-code"), Some(code), "{path}");
+        let (rows, _) = logged(&service, tenant).await;
+        let row = rows.last().unwrap_or_else(|| panic!("{path} is not in the log of {tenant}"));
+        assert_eq!(
+            (row.id.as_deref(), row.code.as_deref()),
+            (answer.header("x-request-id"), Some(code)),
+            "{path}"
+        );
+        assert_eq!(sealed(&service, tenant, row)["path"], path);
+    }
+    assert_eq!(logged(&service, "acme").await.1.logged, 5);
+    assert_eq!(logged(&service, "other").await.1.logged, 1);
+    assert_eq!(logged(&service, "system").await.1.logged, 2);
+}
+
+/// A read of a tenant that was answered.
+fn read(directory: &Arc<Directory>, service: &TestService) -> Entry {
+    let shared = Arc::clone(service.house().directories.shared());
+    Entry {
+        directory: Arc::clone(directory),
+        client: None,
+        token: None,
+        id: RequestId(shared.ids.next()),
+        received_at: shared.clock.now(),
+        duration: Duration::from_micros(10),
+        method: Cow::Borrowed("GET"),
+        route: "/Users",
+        path: "/acme/scim/v2/Users".to_owned(),
+        query: String::new(),
+        status: 200,
+        code: None,
+        detail: None,
+        results: Some(0),
+        resource: None,
+        revisions: None,
+        notes: Vec::new(),
+        source_ip: None,
+        user_agent: None,
+        body: None,
+        body_bytes: 0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_finds_the_queue_full_is_counted_so_that_the_sum_is_what_was_sent() {
+    let (service, clock) = service().await;
+    service.create_tenant("acme", "okta").await;
+    let acme = directory(&service, "acme");
+    let metrics = Arc::new(Metrics::new());
+    let (log, writer) = RequestLog::prepare(&RequestLogConfig::default(), clock, Arc::clone(&metrics));
+    // Nobody writes yet: more come than the queue holds, from several threads at once.
+    let threads = 4;
+    let each = QUEUE_REQUESTS_MAX / threads + 250;
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| (0..each).for_each(|_| log.record(read(&acme, &service))));
+        }
+    });
+    log.start(writer).unwrap();
+    log.flush().await;
+    let totals = Reader::open(&acme).unwrap().totals().unwrap();
+    assert_eq!((totals.logged, totals.dropped), (QUEUE_REQUESTS_MAX as u64, 1_000));
+    assert!(metrics.encode().contains("muster_request_log_dropped_total 1000\n"));
+    // With room in the queue nothing is dropped, however fast it comes.
+    for _ in 0..20 {
+        (0..QUEUE_REQUESTS_MAX / 2).for_each(|_| log.record(read(&acme, &service)));
+        log.flush().await;
+    }
+    let totals = Reader::open(&acme).unwrap().totals().unwrap();
+    assert_eq!((totals.logged, totals.dropped), (11 * QUEUE_REQUESTS_MAX as u64, 1_000));
+    log.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_or_damaged_file_hinders_nothing_and_begins_anew() {
+    let (mut service, _clock) = service().await;
+    let acme = service.create_tenant("acme", "okta").await;
+    acme.user("alice@example.com").await;
+    let path = service.tenant_folder("acme").join(FILE);
+    for damage in [
+        &(|path: &std::path::Path| std::fs::remove_file(path).unwrap()) as &dyn Fn(&std::path::Path),
+        &|path| {
+            std::fs::write(path, "no database at all ".repeat(100)).unwrap();
+        },
+        &|path| std::fs::write(path, "").unwrap(),
+        &|path| {
+            let mut bytes = std::fs::read(path).unwrap();
+            bytes[4_096..].fill(0xa5);
+            std::fs::write(path, bytes).unwrap();
+        },
+        &|path| {
+            let connection = rusqlite::Connection::open(path).unwrap();
+            connection.execute_batch("DROP TABLE names; DROP TABLE requests;").unwrap();
+        },
+        &|path| {
+            let connection = rusqlite::Connection::open(path).unwrap();
+            connection.execute_batch("UPDATE meta SET wrapped_key = x'00'").unwrap();
+        },
+    ] {
+        service.restarted(|_| damage(&path)).await;
+        let acme = at(&service, &acme);
+        acme.get("/Users").await.expect(200);
+        let (rows, totals) = logged(&service, "acme").await;
+        assert_eq!((rows.len(), totals.logged), (1, 1));
+    }
+    // Nor does one that is removed while the service runs.
+    std::fs::remove_file(&path).unwrap();
+    at(&service, &acme).get("/Groups").await.expect(200);
+    assert_eq!(
+        logged(&service, "acme").await.0.iter().map(summary).collect::<Vec<_>>(),
+        ["GET /Groups 200 read x1"]
+    );
+    // Nor does a file that cannot be made.
+    service
+        .restarted(|_| {
+            std::fs::remove_file(&path).unwrap();
+            std::fs::create_dir(&path).unwrap();
+        })
+        .await;
+    let acme = at(&service, &acme);
+    acme.get("/Users").await.expect(200);
+    acme.user("bob@example.com").await;
+    service.house().request_log.flush().await;
+    let metrics = service.admin("GET", "/metrics", None).await.text;
+    assert!(metrics.contains("muster_request_log_failed_total 2\n"), "{metrics}");
+}
+
+/// The tenant at the service's new address.
+fn at(service: &TestService, tenant: &Tenant) -> Tenant {
+    Tenant { base_url: format!("{}/{}/scim/v2", service.url, tenant.name), ..tenant.clone() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contents_go_after_a_month_and_rows_after_a_year_and_the_sum_stays() {
+    let config = RequestLogConfig { contents_days: 30, rows_days: 60, ..RequestLogConfig::default() };
+    let (service, clock) = service_with(config).await;
+    let acme = service.create_tenant("acme", "okta").await;
+    let directory = directory(&service, "acme");
+    acme.user("alice@example.com").await;
+    clock.advance(20 * DAY);
+    acme.user("bob@example.com").await;
+    let prune = || async {
+        service.house().request_log.flush().await;
+        service.house().request_log.prune(Arc::clone(&directory));
+        let (rows, totals) = logged(&service, "acme").await;
+        let reader = Reader::open(&directory).unwrap();
+        let kept = rows.iter().filter(|row| reader.detail(row).is_some()).count();
+        (rows.len(), kept, totals.logged + totals.pruned)
+    };
+    assert_eq!(prune().await, (2, 2, 2));
+    clock.advance(11 * DAY);
+    assert_eq!(prune().await, (2, 1, 2));
+    assert_eq!(
+        found(&service, "acme", "alice@example.com").await.len(),
+        1,
+        "a row is found without contents"
+    );
+    clock.advance(30 * DAY);
+    assert_eq!(prune().await, (1, 0, 2));
+    assert_eq!(found(&service, "acme", "alice@example.com").await.len(), 0);
+    clock.advance(30 * DAY);
+    assert_eq!(prune().await, (0, 0, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_does_not_grow_beyond_its_bound_and_the_oldest_go_first() {
+    let bytes_max = 1024 * 1024;
+    let config = RequestLogConfig { file_bytes_max: bytes_max, ..RequestLogConfig::default() };
+    let (service, clock) = service_with(config.clone()).await;
+    service.create_tenant("acme", "okta").await;
+    let acme = directory(&service, "acme");
+    let (log, writer) = RequestLog::prepare(&config, clock, Arc::new(Metrics::new()));
+    log.start(writer).unwrap();
+    for _ in 0..4 {
+        for _ in 0..2_000 {
+            log.record(Entry { status: 404, path: "x".repeat(200), ..read(&acme, &service) });
+        }
+        log.flush().await;
+    }
+    let reader = Reader::open(&acme).unwrap();
+    let totals = reader.totals().unwrap();
+    assert_eq!(totals.logged + totals.pruned, 8_000);
+    assert!(totals.pruned >= 4_000, "{totals:?}");
+    let oldest = reader.rows(&Wanted { limit: 1, ..Wanted::default() }).unwrap();
+    assert_eq!(oldest[0].number, totals.pruned + 1);
+    log.stop();
+}
