@@ -73,8 +73,9 @@ struct Local {
 
 /// What the broker holds of the tenant.
 struct Found {
-    /// The last message of the tenant's own stream that no operator has settled.
-    last: Option<(Held, Revision)>,
+    /// Messages of the tenant's own stream behind the kept position that no operator has settled: all of them, or
+    /// the last one where it is not known behind what.
+    own: Vec<(Held, Revision)>,
     /// The JetStream stream is not, or not any more, what the kept position speaks of.
     lost: bool,
 }
@@ -100,10 +101,7 @@ impl Resolver<'_> {
         }
         let local = self.local().await?;
         let found = self.find(local.kept).await?;
-        let last = match &found.last {
-            Some((held, revision)) => Some(self.compare_with_log(held, *revision).await?),
-            None => None,
-        };
+        let last = self.compare_with_log(found.own).await?;
         let verdict = weigh(&Facts {
             kept: local.kept,
             kept_differs: local.kept_differs,
@@ -172,22 +170,25 @@ impl Resolver<'_> {
         let own = last.as_ref().and_then(|held| self.own(held));
         let Some(kept) = kept else {
             // A message of somebody else hides ours; to look through all of them would take too long.
-            return Ok(Found { last: last.zip(own), lost: false });
+            return Ok(Found { own: last.zip(own).into_iter().collect(), lost: false });
         };
         let is_lost = self.jetstream.last_sequence < kept.sequence.max(kept.settled_sequence)
             || self.holds_something_else(kept, last.as_ref()).await?;
         let settled = if is_lost { 0 } else { kept.settled_sequence };
-        let last = match last {
-            Some(held) if held.sequence <= settled => None,
-            Some(held) if own.is_some() => Some(held).zip(own),
-            // Somebody else publishes on our subjects. What we published since the kept position is before that.
-            Some(foreign) => {
-                let behind = if is_lost { 0 } else { kept.sequence.max(settled) };
-                self.own_between(behind, foreign.sequence).await?.pop()
-            }
-            None => None,
+        let Some(last) = last.filter(|held| held.sequence > settled) else {
+            return Ok(Found { own: Vec::new(), lost: is_lost });
         };
-        Ok(Found { last, lost: is_lost })
+        let behind = if is_lost { 0 } else { kept.sequence.max(settled) };
+        let own = match own {
+            // Everything behind the last one is published again, and whatever is before it stays.
+            Some(revision) if is_lost => vec![(last, revision)],
+            None if is_lost => self.own_between(behind, last.sequence).await?.pop().into_iter().collect(),
+            Some(revision) if last.sequence <= behind => vec![(last, revision)],
+            // Somebody else's message under an id of ours may stand where one of ours was refused, and have let the
+            // next ones pass (docs/decisions/0014): the last one says nothing about those before it.
+            _ => self.own_between(behind, last.sequence).await?,
+        };
+        Ok(Found { own, lost: is_lost })
     }
 
     /// Whether another message than ours stands at the kept position: then the stream is not the one that we
@@ -245,13 +246,22 @@ impl Resolver<'_> {
         held.revision_of(self.lane.directory.stream())
     }
 
-    /// Looks whether the log has the event that a message is about.
-    async fn compare_with_log(&self, held: &Held, revision: Revision) -> Result<Last, Obstacle> {
-        let (directory, event) = (Arc::clone(&self.lane.directory), held.event);
-        let stands_there =
-            self.tasks.block(move || event_at(&directory, revision)).await.map_err(unreadable)?;
-        let in_log = event.is_some() && event == stands_there;
-        Ok(Last { sequence: held.sequence, revision, in_log })
+    /// Looks whether the log has the events that messages are about: the first one that it does not have, or else the
+    /// last one.
+    async fn compare_with_log(&self, messages: Vec<(Held, Revision)>) -> Result<Option<Last>, Obstacle> {
+        let directory = Arc::clone(&self.lane.directory);
+        let compare = move || {
+            let mut last = None;
+            for (held, revision) in messages {
+                let in_log = held.event.is_some() && held.event == event_at(&directory, revision)?;
+                last = Some(Last { sequence: held.sequence, revision, in_log });
+                if !in_log {
+                    break;
+                }
+            }
+            Ok(last)
+        };
+        self.tasks.block(compare).await.map_err(unreadable)
     }
 }
 
