@@ -538,6 +538,46 @@ async fn a_message_of_somebody_else_disturbs_nothing() {
     assert_eq!(events.len() as u64, head(&service, "acme").await);
 }
 
+/// The id that a message in flight expects before it is no secret: a forged one lets it pass in the place of a message
+/// that was refused. Here what then lies in the stream is put there by hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_under_the_id_of_one_that_was_refused_is_noticed_behind_later_ones() {
+    let nats = Nats::start().await;
+    let mut service = service(&nats.url()).await;
+    let acme = service.create_tenant("acme", "okta").await;
+    acme.user("alice@example.com").await;
+    published(&service, &nats, "acme").await;
+    let before = head(&service, "acme").await;
+
+    service.stop().await;
+    service.config.nats = None;
+    service.resume().await;
+    let acme = Tenant { base_url: rebased(&acme, &service), ..acme };
+    acme.user("bob@example.com").await;
+    acme.user("carol@example.com").await;
+    let events =
+        service.admin("GET", &format!("/audit/v1/acme/events?after={before}"), None).await.expect(200);
+    let event = |index: usize| events["events"][index]["id"].as_str().expect("an event has an id");
+    let stream = events["events"][0]["stream"].as_str().expect("an event names its stream");
+    let context = jetstream::new(nats.connect().await);
+    for (revision, body) in
+        [(before + 1, "forged".to_owned()), (before + 2, json!({"id": event(1)}).to_string())]
+    {
+        let message = jetstream::message::PublishMessage::build()
+            .message_id(format!("{stream}:{revision}"))
+            .payload(body.into());
+        let sent = context.send_publish("muster.v1.acme.events.users.created", message).await.unwrap();
+        sent.await.unwrap();
+    }
+
+    service.stop().await;
+    service.config.nats = Some(nats.url());
+    service.resume().await;
+    let halted = await_reason(&service, "acme", EVENTS, "outbox_ahead_of_log").await;
+    let reason = halted["reason"].as_str().expect("a reason");
+    assert!(reason.contains(&format!("revision {} was published", before + 1)), "{reason}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_else_who_publishes_in_between_makes_no_gap() {
     let mut nats = Nats::start().await;
