@@ -6,6 +6,7 @@
 mod closing;
 mod leftover;
 mod open;
+mod reopening;
 mod unregistered;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use scim::Object;
 use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 
-use crate::directory::{Directory, OpenError, Shared, WriteError};
+use crate::directory::{Directory, OpenError, Shared, WriteError, halted_error};
 use crate::feed::JETSTREAM_STREAMS;
 use crate::token::NewSecret;
 use leftover::Leftover;
@@ -40,12 +41,14 @@ pub struct Directories {
 }
 
 /// Why a registered tenant is not open.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Closed {
     /// A view knows more than the log, or something else.
     LogBehindViews(String),
     /// Something else is wrong with its files.
     Halted(String),
+    /// Its files cannot be opened now, though nothing is known to be wrong with them: it is tried again.
+    Waiting(String),
 }
 
 impl Closed {
@@ -54,6 +57,7 @@ impl Closed {
         match self {
             Self::LogBehindViews(_) => "log_behind_views",
             Self::Halted(_) => "halted",
+            Self::Waiting(_) => "waiting",
         }
     }
 
@@ -62,13 +66,25 @@ impl Closed {
         match self {
             Self::LogBehindViews(_) => "log_behind_views",
             Self::Halted(_) => "tenant_halted",
+            Self::Waiting(_) => "tenant_unavailable",
         }
     }
 
     /// What is wrong.
     pub fn reason(&self) -> &str {
         match self {
-            Self::LogBehindViews(reason) | Self::Halted(reason) => reason,
+            Self::LogBehindViews(reason) | Self::Halted(reason) | Self::Waiting(reason) => reason,
+        }
+    }
+
+    /// What whoever wants something of the tenant itself is told, who may not be told the reason.
+    pub fn refusal(&self) -> WriteError {
+        match self {
+            Self::LogBehindViews(_) | Self::Halted(_) => halted_error(),
+            Self::Waiting(_) => {
+                let detail = "the tenant's files cannot be opened now; it is tried again every second";
+                WriteError::Unavailable { code: self.code(), detail: detail.into() }
+            }
         }
     }
 }
@@ -115,6 +131,11 @@ impl Directories {
     /// Registered tenants that could not be opened.
     pub fn closed(&self) -> BTreeMap<String, Closed> {
         self.closed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why a registered tenant is not open, if it could not be opened.
+    pub fn why_closed(&self, tenant: &str) -> Option<Closed> {
+        self.closed.read().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned()
     }
 
     /// Changes whenever a tenant is opened or closed.
@@ -250,8 +271,10 @@ impl Directories {
     /// Makes a tenant known to followers and readers.
     fn keep(&self, directory: Arc<Directory>) {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
-        tenants.insert(directory.tenant().to_owned(), directory);
+        let name = directory.tenant().to_owned();
+        tenants.insert(name.clone(), directory);
         drop(tenants);
+        self.closed.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
         self.changes.send_modify(|change| *change += 1);
     }
 }

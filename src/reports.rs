@@ -129,13 +129,14 @@ pub fn check(directory: &Directory) -> Result<Value, ReportError> {
 /// An open tenant that is not halted.
 pub fn tenant(directories: &Directories, name: &str) -> Result<Arc<Directory>, ReportError> {
     let unavailable = |closed: &Closed| {
-        let detail = format!("tenant `{name}` is halted: {}", closed.reason());
+        let how = if let Closed::Waiting(_) = closed { "cannot be opened now" } else { "is halted" };
+        let detail = format!("tenant `{name}` {how}: {}", closed.reason());
         ReportError::Unavailable { code: closed.code(), detail }
     };
     let Some(directory) = directories.tenant(name) else {
         let not_found =
             || ReportError::not_found("tenant_not_found", format!("there is no open tenant `{name}`"));
-        return Err(directories.closed().get(name).map_or_else(not_found, unavailable));
+        return Err(directories.why_closed(name).as_ref().map_or_else(not_found, unavailable));
     };
     match directory.halted() {
         Some(reason) => Err(unavailable(&Closed::Halted(reason))),

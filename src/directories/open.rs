@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use provisioning::command::{Command, Origin};
 use provisioning::ids::OperatorId;
 use provisioning::recorded::{Actor, Via};
+use provisioning::tenancy::RegisteredTenant;
 use provisioning::{Revision, StreamId};
 use tokio::sync::{Mutex, watch};
 
@@ -69,6 +70,7 @@ impl Directories {
         directories.first_operator().await?;
         directories.finish_unregistered().await?;
         directories.open_registered().await;
+        directories.reopen_waiting();
         Ok(directories)
     }
 
@@ -90,29 +92,38 @@ impl Directories {
     async fn open_registered(&self) {
         let tenancy = self.system.tenancy();
         for (stream, registered) in &tenancy.tenants {
-            let name = &registered.tenant;
-            match self.open_tenant(name, *stream, self.folder_of(name)).await {
-                // A registered tenant has events: an empty log was made in the place of a lost one.
-                Ok(directory) if directory.position() == Revision::ZERO => {
-                    let reason = "log.db holds no event: restore it".to_owned();
-                    directory.halt(reason.clone());
-                    self.stays_closed(name, Closed::Halted(reason));
-                }
-                Ok(directory) if registered.closed_at.is_some() => {
-                    directory.mark_ended();
-                    self.shared.index.remove(name);
-                    self.keep(directory);
-                }
-                Ok(directory) => self.admit(directory),
-                Err(error) => self.stays_closed(name, error.into()),
+            self.open_one(*stream, registered).await;
+        }
+    }
+
+    /// Opens a registered tenant, or notes why it stays closed.
+    pub(super) async fn open_one(&self, stream: StreamId, registered: &RegisteredTenant) {
+        let name = &registered.tenant;
+        match self.open_tenant(name, stream, self.folder_of(name)).await {
+            // A registered tenant has events: an empty log was made in the place of a lost one.
+            Ok(directory) if directory.position() == Revision::ZERO => {
+                let reason = "log.db holds no event: restore it".to_owned();
+                directory.halt(reason.clone());
+                self.stays_closed(name, Closed::Halted(reason));
             }
+            Ok(directory) if registered.closed_at.is_some() => {
+                directory.mark_ended();
+                self.shared.index.remove(name);
+                self.keep(directory);
+            }
+            Ok(directory) => self.admit(directory),
+            Err(error) => self.stays_closed(name, error.into()),
         }
     }
 
     fn stays_closed(&self, name: &str, why: Closed) {
-        let reason = why.reason();
-        tracing::error!(tenant.id = name, reason, "tenant {name} stays closed: {reason}");
-        self.closed.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), why);
+        let mut closed = self.closed.write().unwrap_or_else(PoisonError::into_inner);
+        // Said once, not with every attempt.
+        if closed.get(name) != Some(&why) {
+            let reason = why.reason();
+            tracing::error!(tenant.id = name, reason, "tenant {name} stays closed: {reason}");
+        }
+        closed.insert(name.to_owned(), why);
     }
 }
 
@@ -120,6 +131,7 @@ impl From<OpenError> for Closed {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::CatchUp(CatchUpError::LogBehindView(reason)) => Self::LogBehindViews(reason),
+            other if other.may_pass() => Self::Waiting(other.to_string()),
             other => Self::Halted(other.to_string()),
         }
     }

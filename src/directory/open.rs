@@ -86,6 +86,20 @@ pub enum OpenError {
     Folder(#[from] std::io::Error),
 }
 
+impl OpenError {
+    /// Whether opening may be tried again: nothing stored is known to be wrong.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Log(error) => matches!(error, ReadError::Unavailable(_)),
+            Self::Keys(error) => matches!(error, KeyError::Unavailable(_)),
+            // A view that was just begun anew is not what is broken.
+            Self::CatchUp(CatchUpError::View(ViewError::Broken { .. } | ViewError::Stale { .. })) => false,
+            Self::CatchUp(error) => !error.is_final(),
+            Self::Operations(_) | Self::Folder(_) => true,
+        }
+    }
+}
+
 impl From<ViewError> for OpenError {
     fn from(error: ViewError) -> Self {
         Self::CatchUp(CatchUpError::View(error))
@@ -126,11 +140,12 @@ impl Directory {
         // A tenant that stays closed is still known by its tokens.
         let known = |tenancy: &Tenancy| shared.index.put(tenant, tenancy);
         // The log is complete before any other file is made: whoever finds others without it knows that it was lost.
-        let log = open_log(shared.logs.as_ref(), &folder).inspect_err(|_| {
+        let known_anyway = || {
             if let Ok(tenancy) = CurrentReader::open(&current_path).and_then(|view| view.tenancy()) {
                 known(&tenancy);
             }
-        });
+        };
+        let log = open_log(shared.logs.as_ref(), &folder).inspect_err(|_| known_anyway());
         if log.is_err() && !folder.join("log.db").exists() && current_path.exists() {
             return Err(CatchUpError::LogBehindView("log_behind_views: log.db is missing".to_owned()).into());
         }
@@ -141,7 +156,8 @@ impl Directory {
             let view = open_current(path)?;
             let named = view.greatest_key()?;
             Ok((view, named))
-        })?;
+        })
+        .inspect_err(|_| known_anyway())?;
         known(view.tenancy());
         let operations = Arc::new(Operations::open(&folder.join("operations.db"))?);
         let head = log.head()?.revision;

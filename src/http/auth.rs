@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::error::Failure;
 use super::{House, context, trace};
-use crate::directory::{Directory, halted_error};
+use crate::directory::Directory;
 use crate::index::token_hash;
 use crate::token;
 
@@ -102,8 +102,8 @@ fn tenant_token(request: &HttpRequest, house: &House) -> Result<(Arc<Directory>,
     }
     let hash = token_hash(&presented);
     let (tenant, id) = house.directories.shared().index.token(&hash).ok_or_else(unknown)?;
-    let closed = || house.directories.closed().contains_key(&tenant);
-    let gone = || if closed() { halted_error().into() } else { unknown() };
+    let closed = || house.directories.why_closed(&tenant);
+    let gone = || closed().map_or_else(unknown, |closed| closed.refusal().into());
     let directory = house.directories.tenant(&tenant).ok_or_else(gone)?;
     let token = directory.tenancy().tokens.get(&id).cloned().ok_or_else(unknown)?;
     trace::party(request, &directory, token.client, id);

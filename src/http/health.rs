@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::House;
+use crate::directories::Closed;
 use crate::outbox::OutboxHandle;
 
 /// The process answers.
@@ -19,19 +20,19 @@ pub async fn live() -> HttpResponse {
 pub async fn ready(house: web::Data<House>) -> HttpResponse {
     let directories = &house.directories;
     let ready = house.ready.load(Ordering::Acquire) && directories.system().halted().is_none();
-    let closed = directories.closed();
-    let mut halted: BTreeMap<String, String> =
-        closed.into_iter().map(|(name, closed)| (name, closed.reason().to_owned())).collect();
+    let (mut halted, mut waiting) = (BTreeMap::new(), BTreeMap::new());
+    for (name, closed) in directories.closed() {
+        let state = if let Closed::Waiting(_) = closed { &mut waiting } else { &mut halted };
+        state.insert(name, closed.reason().to_owned());
+    }
     for directory in directories.tenants() {
         if let Some(reason) = directory.halted() {
             halted.insert(directory.tenant().to_owned(), reason);
         }
     }
-    let waiting: BTreeMap<String, String> = directories
-        .tenants()
-        .iter()
-        .filter_map(|directory| Some((directory.tenant().to_owned(), directory.waits()?)))
-        .collect();
+    let behind = directories.tenants();
+    let behind = behind.iter();
+    waiting.extend(behind.filter_map(|tenant| Some((tenant.tenant().to_owned(), tenant.waits()?))));
     let body = json!({
         "ready": ready,
         "halted_tenants": halted,

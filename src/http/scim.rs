@@ -237,8 +237,8 @@ fn resource_id(resource_type: ResourceType, text: &str) -> Result<ResourceId, Fa
 /// No tenant has a base path that the path lies under; one that could not be opened is named as such.
 fn no_such_base(house: &House, path: &str) -> Failure {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    if house.directories.closed().contains_key(first) {
-        return halted_error().into();
+    if let Some(closed) = house.directories.why_closed(first) {
+        return closed.refusal().into();
     }
     let is_ours = !first.is_empty() && path == format!("/{first}");
     if let Some(methods) = is_ours.then(|| openapi::allowed(path)).flatten() {

@@ -216,6 +216,42 @@ async fn a_view_that_stays_behind_is_said_to_and_catches_up_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_cannot_be_opened_for_now_is_opened_when_it_can() {
+    for file in ["current.db", "history.db", "log.db", "keys.db", "operations.db"] {
+        let mut place = Place::new().await;
+        place.create("alice").await.expect(201);
+        let globex = place.service.create_tenant("globex", "okta").await;
+        let file = place.service.tenant_folder("acme").join(file);
+        let aside = file.with_extension("aside");
+        // Root may do anything but write to a folder as if it were a file.
+        let block = |_: &Path| {
+            std::fs::rename(&file, &aside).expect("a file can be moved");
+            std::fs::create_dir(&file).expect("a folder can be made");
+        };
+        place.service.restarted(block).await;
+        let moved = |tenant: &Tenant| Tenant {
+            base_url: format!("{}/{}/scim/v2", place.service.url, tenant.name),
+            ..tenant.clone()
+        };
+        let (acme, globex) = (moved(&place.acme), moved(&globex));
+        place.acme = acme;
+        assert!(place.waits().await.is_some(), "{}", file.display());
+        place.refused("bob", "tenant_unavailable").await;
+        place.acme.get("/Users").await.refused(503, None, "tenant_unavailable");
+        let shown = place.service.admin("GET", "/admin/v1/tenants/acme", None).await.expect(503);
+        assert_eq!(shown["error"]["code"], "tenant_unavailable");
+        let listed = place.service.admin("GET", "/admin/v1/tenants", None).await.expect(200);
+        assert_eq!(listed["tenants"][0]["state"], "waiting", "{listed}");
+        globex.user("somebody").await;
+        std::fs::remove_dir(&file).expect("nothing was put into the folder");
+        std::fs::rename(&aside, &file).expect("a file can be moved");
+        place.goes_on().await;
+        place.create("bob").await.expect(201);
+        place.stands(&["alice", "bob"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn keys_that_cannot_be_made_refuse_new_people_and_nobody_else() {
     let mut place = Place::new().await;
     let alice = place.acme.user("alice").await;
