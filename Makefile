@@ -15,7 +15,7 @@ test: lint tools
 # The fault runs with their full counts, in an optimised build; needs nextest. One line for each class, again at the
 # end. `make soak SOAK_ROUNDS=20` does less, `SOAK_SEED=…` repeats what a line tells, `SOAK_ONLY=crash` names tests.
 soak: nats-server
-	@rm -f target/soak.txt
+	@mkdir -p target && rm -f target/soak.txt
 	SOAK_ROUNDS=$(or $(SOAK_ROUNDS),full) SOAK_REPORT=$(CURDIR)/target/soak.txt \
 		cargo nextest run --profile soak --cargo-profile soak --test it $(if $(SOAK_ONLY),-E 'test($(SOAK_ONLY))'); \
 		ended=$$?; cat target/soak.txt 2>/dev/null; exit $$ended

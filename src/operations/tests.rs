@@ -89,7 +89,8 @@ fn a_damaged_file_is_put_aside_and_counts_as_lost() {
         bytes
     };
     let damaged = [text.into_bytes(), whole[..whole.len() / 2].to_vec()];
-    for bytes in damaged.into_iter().chain((0..whole.len()).step_by(97).map(flipped)) {
+    let cut = (2..whole.len()).step_by(89).map(|left| whole[..left].to_vec());
+    for bytes in damaged.into_iter().chain(cut).chain((0..whole.len()).step_by(97).map(flipped)) {
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(Operations::open(&path).unwrap().outbox("A").unwrap(), None, "never a wrong position");
         assert_eq!(std::fs::read(folder.path().join("operations.db.damaged")).unwrap(), bytes);

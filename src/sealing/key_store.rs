@@ -20,7 +20,7 @@ use super::secret::{NONCE_BYTES, SECRET_BYTES, Secret, TAG_BYTES};
 use super::side_file::SideFileKey;
 use super::{KeyError, MasterKey};
 use crate::randomness::Randomness;
-use crate::sqlite_file::{Layout, OpenError};
+use crate::sqlite_file::{Layout, OpenError, is_damage};
 
 #[cfg(test)]
 mod tests;
@@ -351,10 +351,10 @@ fn sql(number: u64) -> i64 {
 }
 
 fn failed(error: &rusqlite::Error) -> KeyError {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    match error.sqlite_error_code() {
-        Some(DatabaseCorrupt | NotADatabase) => KeyError::Corrupt(error.to_string()),
-        _ => KeyError::Unavailable(error.to_string()),
+    if is_damage(error) {
+        KeyError::Corrupt(error.to_string())
+    } else {
+        KeyError::Unavailable(error.to_string())
     }
 }
 

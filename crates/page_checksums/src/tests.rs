@@ -148,6 +148,18 @@ fn zeros_and_a_missing_end_are_damage() {
 }
 
 #[test]
+fn a_page_that_is_there_in_part_is_damage() {
+    let place = Place::new();
+    let path = place.filled();
+    let whole = fs::read(&path).unwrap();
+    // SQLite takes a single byte for an empty file.
+    for missing in (1..2 * PAGE_BYTES).step_by(101).chain(whole.len() - 600..whole.len() - 1) {
+        fs::write(&path, &whole[..whole.len() - missing]).unwrap();
+        assert_damaged(&path);
+    }
+}
+
+#[test]
 fn what_another_program_writes_is_damage() {
     let place = Place::new();
     for statement in [

@@ -157,6 +157,13 @@ unsafe extern "C" fn read(
         read(file, buffer, amount, offset)
     };
     let Ok(amount) = usize::try_from(amount) else { return code };
+    // SQLite takes what a file lacks for zeros. Behind the end of a file that may be; a page that ends there was cut.
+    if code == ffi::SQLITE_IOERR_SHORT_READ && page_number(amount, offset).is_some() {
+        let mut size = 0;
+        // SAFETY: as above.
+        let sized = unsafe { original(file).xFileSize.map(|file_size| file_size(file, &raw mut size)) };
+        return if sized == Some(ffi::SQLITE_OK) && size <= offset { code } else { ffi::SQLITE_IOERR_DATA };
+    }
     if code == ffi::SQLITE_OK
         && let Some(number) = page_number(amount, offset)
     {

@@ -4,10 +4,11 @@
 //! snapshot, and none holds up a checkpoint for long.
 
 use provisioning::Revision;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::event_log::{READ_BYTES_MAX, ReadError, StoredEvent};
 use crate::merkle::{Frontier, Hash, hashes_completed, leaf_hash};
+use crate::sqlite_file::is_damage;
 
 /// How many headers one statement reads when the tree is recomputed.
 const CHECKED_AT_ONCE: i64 = 1_024;
@@ -19,9 +20,10 @@ pub(super) fn sql(revision: Revision) -> i64 {
 
 /// What SQLite says while reading at `revision`.
 pub(super) fn failed(error: &rusqlite::Error, revision: Revision) -> ReadError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => corrupt(revision, error.to_string()),
-        _ => ReadError::Unavailable(error.to_string()),
+    if is_damage(error) {
+        corrupt(revision, error.to_string())
+    } else {
+        ReadError::Unavailable(error.to_string())
     }
 }
 

@@ -89,19 +89,21 @@ fn change_rows(path: &Path, dice: &mut Dice) -> String {
     for trigger in names("trigger") {
         file.execute_batch(&format!("DROP TRIGGER {trigger}")).expect("a trigger can be dropped");
     }
-    let table = dice.choose(&names("table")).clone();
-    let keys: Vec<i64> = {
-        let Ok(mut statement) = file.prepare(&format!("SELECT rowid FROM {table}")) else {
-            // A table without row numbers is emptied.
-            let removed = file.execute(&format!("DELETE FROM {table}"), []).expect("rows can be deleted");
-            return format!("{removed} rows of {table} deleted");
-        };
-        statement.query_map([], |row| row.get(0)).expect("rows").map(|key| key.expect("a key")).collect()
-    };
-    if keys.is_empty() {
-        return format!("{table} has no rows");
+    let tables: Vec<(String, Vec<i64>)> = names("table")
+        .into_iter()
+        .map(|table| {
+            let keys = keys(&file, &table);
+            (table, keys)
+        })
+        .filter(|(_, keys)| !keys.is_empty())
+        .collect();
+    if tables.is_empty() {
+        return "no table has rows".to_owned();
     }
-    let (one, other) = (*dice.choose(&keys), *dice.choose(&keys));
+    let (table, keys) = dice.choose(&tables);
+    let one = *dice.choose(keys);
+    let others: Vec<i64> = keys.iter().copied().filter(|key| *key != one).collect();
+    let other = if others.is_empty() { one } else { *dice.choose(&others) };
     let columns: Vec<String> = {
         let query = format!("SELECT name FROM pragma_table_info('{table}') WHERE pk = 0");
         let mut statement = file.prepare(&query).expect("a schema");
@@ -109,7 +111,8 @@ fn change_rows(path: &Path, dice: &mut Dice) -> String {
     };
     let column = if columns.is_empty() { "rowid".to_owned() } else { dice.choose(&columns).clone() };
     let last = keys.iter().max().expect("there are rows");
-    let (how, statements) = match dice.below(5) {
+    // A row that is alone can only be deleted.
+    let (how, statements) = match if others.is_empty() { 0 } else { dice.below(5) } {
         0 => (format!("row {one} deleted"), format!("DELETE FROM {table} WHERE rowid = {one}")),
         1 => (format!("rows from {one} on deleted"), format!("DELETE FROM {table} WHERE rowid >= {one}")),
         2 => (
@@ -141,4 +144,10 @@ fn change_rows(path: &Path, dice: &mut Dice) -> String {
         // The table's own rules allow no such thing.
         Err(error) => format!("{table}: {how}: refused: {error}"),
     }
+}
+
+/// The row numbers of a table that has any.
+fn keys(file: &Connection, table: &str) -> Vec<i64> {
+    let Ok(mut statement) = file.prepare(&format!("SELECT rowid FROM {table}")) else { return Vec::new() };
+    statement.query_map([], |row| row.get(0)).expect("rows").map(|key| key.expect("a key")).collect()
 }
