@@ -10,6 +10,7 @@ ANALYZE sqlite_schema;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('resources', 'resources_id', '100000 1'),
     ('versions', 'versions', '500000 5 1'),
+    ('member_changes', 'member_changes', '500000 500 1'),
     ('names', 'names', '300000 1 1 1'),
     ('memberships', 'memberships', '500000 500 2 1'),
     ('memberships', 'memberships_member', '500000 5 1 1'),

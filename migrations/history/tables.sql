@@ -1,6 +1,7 @@
 -- history.db: who had what, when. Every row is a function of the log alone.
 --
--- Rows are appended; only the end of a membership and a clock that was set back change one. Indexes that no
+-- Rows are appended; only the last event of a resource, the end of a membership and a clock that was set back
+-- change one. Indexes that no
 -- write needs are in indexes.sql; a rebuild makes those last.
 
 -- How far the view has come. One row.
@@ -18,7 +19,10 @@ CREATE TABLE resources (
     rid INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
     -- 'User' or 'Group'
-    type TEXT NOT NULL
+    type TEXT NOT NULL,
+    -- The last event about it, those about a group's members included: what stands at or below a revision is today
+    -- as it was then.
+    last_revision INTEGER NOT NULL
 ) STRICT;
 
 CREATE UNIQUE INDEX resources_id ON resources (id);
@@ -30,12 +34,23 @@ CREATE TABLE versions (
     revision INTEGER NOT NULL,
     -- userName or displayName as spelled; a deleted resource keeps its last one; null once the person is erased.
     name TEXT,
+    -- A User's displayName, by which it is shown as a member; null for a Group.
+    display TEXT,
     -- False for whoever is hidden or deleted.
     active INTEGER NOT NULL,
+    -- Not signed in yet, in a tenant whose users start as invited.
+    invited INTEGER NOT NULL,
     -- 0 visible, 1 hidden, 2 deleted
     state INTEGER NOT NULL,
     erased INTEGER NOT NULL,
     PRIMARY KEY (rid, revision)
+) STRICT, WITHOUT ROWID;
+
+-- One row for each event about a group's members: it moves the group's version and nothing else of it.
+CREATE TABLE member_changes (
+    group_rid INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    PRIMARY KEY (group_rid, revision)
 ) STRICT, WITHOUT ROWID;
 
 -- Every folded userName, e-mail address and displayName that a resource ever had.

@@ -1,12 +1,14 @@
 //! `history.db`: who had what, when. A follower of the log, read by the audit interface and the CLI.
 //!
 //! It keeps names, `active`, existence and memberships through time, and points into the log for everything else:
-//! no second copy of any document. The tables stand in `migrations/history/`.
+//! no second copy of any document. What a resource was after a revision is told by [`Past`] and the fold of the
+//! events that [`HistoryReader::events_of`] names. The tables stand in `migrations/history/`.
 
 mod fold;
 mod instants;
 mod intervals;
 mod reader;
+mod then;
 mod writer;
 
 #[cfg(test)]
@@ -15,6 +17,7 @@ mod tests;
 use std::path::Path;
 
 use provisioning::{ResourceId, Revision, Timestamp};
+use scim::ResourceType;
 
 use crate::ViewError;
 use crate::view::{self, Layout};
@@ -26,7 +29,7 @@ const VIEW: &str = "history";
 
 const LAYOUT: Layout = Layout {
     view: VIEW,
-    number: 1,
+    number: 2,
     tables: include_str!("../../migrations/history/tables.sql"),
     indexes: include_str!("../../migrations/history/indexes.sql"),
 };
@@ -73,6 +76,29 @@ pub struct AccessRow {
     pub active: bool,
     /// The groups that the user was a direct member of then, with their `displayName` then, oldest first.
     pub groups: Vec<(ResourceId, Option<String>)>,
+}
+
+/// A user or group as it was after some revision, but for its document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// The revision of the event that created it: order of creation.
+    pub created_revision: Revision,
+    /// Its id.
+    pub id: ResourceId,
+    /// User or Group.
+    pub resource_type: ResourceType,
+    /// Its userName or displayName then; `None` if the person was erased.
+    pub name: Option<String>,
+    /// Hidden then: an inactive account to auditors, nobody to SCIM.
+    pub hidden: bool,
+    /// The person was erased.
+    pub erased: bool,
+    /// The revision of its last event then: its `ETag`.
+    pub revision: Revision,
+    /// When that was recorded.
+    pub modified_at: Timestamp,
+    /// Nothing was recorded about it since: it is today as it was then.
+    pub lasts: bool,
 }
 
 /// The broker's acceptance of a deprovisioning message.

@@ -64,6 +64,10 @@ pub(crate) fn user_reactivated(number: u128) -> Draft {
     (Subject::User(id(number)), Some([Some(false), Some(true)]), Event::UserReactivated(change))
 }
 
+pub(crate) fn user_activated(number: u128) -> Draft {
+    (Subject::User(id(number)), Some([Some(true), Some(true)]), Event::UserActivated(Note::default()))
+}
+
 pub(crate) fn user_hidden(number: u128) -> Draft {
     (Subject::User(id(number)), Some([Some(true), Some(false)]), Event::UserHidden(Note::default()))
 }

@@ -1,7 +1,7 @@
-//! What an event about a user or group means for its history: the one fold, over a document of one name.
+//! What an event about a user or group means for its history: the one fold, over a document of names.
 //!
 //! History keeps no documents. It folds each event with [`provisioning::evolve::evolve`] over what it does keep:
-//! name, `active`, hidden or deleted, erased. A merge patch replaces a plain value or an array as a whole, so the
+//! names, `active`, invited, hidden or deleted, erased. A merge patch replaces a plain value or an array as a whole, so the
 //! name after it is right without the rest of the document, and e-mail addresses are in the result exactly when
 //! the event set them.
 
@@ -18,10 +18,15 @@ use serde_json::Value;
 use crate::column::{Column, read};
 use crate::query;
 
+const DISPLAY_NAME: &str = "displayName";
+
 /// What was true of a resource after an event about it.
 struct Version {
     name: Option<String>,
+    /// A user's displayName.
+    display: Option<String>,
     active: bool,
+    invited: bool,
     state: State,
     erased: bool,
 }
@@ -76,7 +81,7 @@ pub(super) fn take_in(connection: &Connection, recorded: &Recorded) -> rusqlite:
         // An event about nobody: the log never named the id as a resource.
         (None, None) => Ok(()),
         (None, Some(created)) => {
-            let insert = "INSERT INTO resources (rid, id, type) VALUES (?1, ?2, ?3)";
+            let insert = "INSERT INTO resources (rid, id, type, last_revision) VALUES (?1, ?2, ?3, ?1)";
             query::execute(connection, insert, params![Column(revision), Column(id), Column(resource_type)])?;
             let version = Version::of(&created);
             note_names(connection, resource_type, revision, version.name.as_deref(), &created.attributes)?;
@@ -86,12 +91,20 @@ pub(super) fn take_in(connection: &Connection, recorded: &Recorded) -> rusqlite:
             let version = Version::of(&after);
             let new_name = version.name.as_deref().filter(|name| before.name.as_deref() != Some(*name));
             note_names(connection, resource_type, rid, new_name, &after.attributes)?;
+            note_last(connection, rid, revision)?;
             version.insert(connection, rid, revision)
         }
         (Some((rid, before)), None) => {
+            note_last(connection, rid, revision)?;
             Version { active: false, state: State::Deleted, ..before }.insert(connection, rid, revision)
         }
     }
+}
+
+/// Notes the last event about a resource.
+pub(super) fn note_last(connection: &Connection, rid: Revision, revision: Revision) -> rusqlite::Result<()> {
+    let last = "UPDATE resources SET last_revision = ?2 WHERE rid = ?1";
+    query::execute(connection, last, params![Column(rid), Column(revision)])
 }
 
 /// The attribute that a resource of this type is known by.
@@ -125,7 +138,7 @@ fn note_names(
 
 /// The row number and the last version of a resource that is or was.
 fn last(connection: &Connection, id: ResourceId) -> rusqlite::Result<Option<(Revision, Version)>> {
-    let last = "SELECT u.rid, v.name, v.active, v.state, v.erased
+    let last = "SELECT u.rid, v.name, v.display, v.active, v.invited, v.state, v.erased
                 FROM resources AS u JOIN versions AS v ON v.rid = u.rid
                 WHERE u.id = ?1 ORDER BY v.revision DESC LIMIT 1";
     query::one(connection, last, [Column(id)], |row| Ok((read(row, 0)?, Version::read(row)?)))
@@ -133,14 +146,27 @@ fn last(connection: &Connection, id: ResourceId) -> rusqlite::Result<Option<(Rev
 
 impl Version {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { name: row.get(1)?, active: row.get(2)?, state: row.get(3)?, erased: row.get(4)? })
+        Ok(Self {
+            name: row.get(1)?,
+            display: row.get(2)?,
+            active: row.get(3)?,
+            invited: row.get(4)?,
+            state: row.get(5)?,
+            erased: row.get(6)?,
+        })
     }
 
     fn of(resource: &Resource) -> Self {
-        let name = resource.attributes.get(name_attribute(resource.resource_type));
+        let text = |name| resource.attributes.get(name).and_then(Value::as_str).map(str::to_owned);
+        let name = text(name_attribute(resource.resource_type));
         Self {
-            name: name.and_then(Value::as_str).map(str::to_owned),
+            name,
+            display: match resource.resource_type {
+                ResourceType::User => text(DISPLAY_NAME),
+                ResourceType::Group => None,
+            },
             active: resource.active,
+            invited: resource.invited,
             state: if resource.hidden { State::Hidden } else { State::Visible },
             erased: resource.erased,
         }
@@ -158,14 +184,16 @@ impl Version {
         if self.state == State::Deleted {
             return None;
         }
-        let name = self.name.clone().map(|name| (name_attribute(resource_type).to_owned(), name.into()));
+        let names = [(name_attribute(resource_type), &self.name), (DISPLAY_NAME, &self.display)];
+        let names =
+            names.into_iter().filter_map(|(path, name)| Some((path.to_owned(), name.clone()?.into())));
         Some(Resource {
             id,
             resource_type,
-            attributes: name.into_iter().collect(),
+            attributes: names.collect(),
             external_ids: BTreeMap::new(),
             active: self.active,
-            invited: false,
+            invited: self.invited,
             hidden: self.state == State::Hidden,
             erased: self.erased,
             created_revision: rid,
@@ -177,10 +205,10 @@ impl Version {
     }
 
     fn insert(&self, connection: &Connection, rid: Revision, revision: Revision) -> rusqlite::Result<()> {
-        let insert = "INSERT INTO versions (rid, revision, name, active, state, erased)
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let Self { name, active, state, erased } = self;
-        let values = params![Column(rid), Column(revision), name, active, state, erased];
+        let insert = "INSERT INTO versions (rid, revision, name, display, active, invited, state, erased)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let Self { name, display, active, invited, state, erased } = self;
+        let values = params![Column(rid), Column(revision), name, display, active, invited, state, erased];
         query::execute(connection, insert, values)
     }
 }

@@ -17,7 +17,7 @@ use crate::{Position, ViewError, query, view};
 
 /// The version `v` of the resource `u` that was true after the event at `?1`. The inner `u.rid` is not `v.rid`, so
 /// that the revision is known before `v` is looked up.
-const VERSION_THEN: &str = "\
+pub(super) const VERSION_THEN: &str = "\
     versions AS v ON v.rid = u.rid
     AND v.revision = (SELECT max(w.revision) FROM versions AS w WHERE w.rid = u.rid AND w.revision <= ?1)";
 

@@ -360,16 +360,10 @@ fn the_second_half_of_a_transaction_is_no_beginning() {
 
 #[track_caller]
 fn check_plan(connection: &rusqlite::Connection, query: &str, expected: &[&str]) {
-    let plan: Vec<String> = connection
-        .prepare(&format!("EXPLAIN QUERY PLAN {query}"))
-        .unwrap()
-        .query_map(
-            rusqlite::params_from_iter(vec![rusqlite::types::Null; query.matches('?').count().min(2)]),
-            |row| row.get(3),
-        )
-        .unwrap()
-        .collect::<Result<_, _>>()
-        .unwrap();
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+    let values = vec![rusqlite::types::Null; statement.parameter_count()];
+    let steps = statement.query_map(rusqlite::params_from_iter(values), |row| row.get(3)).unwrap();
+    let plan: Vec<String> = steps.collect::<Result<_, _>>().unwrap();
     for step in expected {
         assert!(plan.iter().any(|line| line.contains(step)), "{step} is not in {plan:#?}");
     }
@@ -390,5 +384,33 @@ fn access_finds_versions_and_memberships_by_their_indexes() {
         connection,
         reader::GROUPS_THEN,
         &["USING COVERING INDEX memberships_member (member_rid=? AND from_revision<?)"],
+    );
+}
+
+#[test]
+fn the_past_is_read_by_stretches_and_by_indexes() {
+    let (_place, reader) = history(&Log::of([user(1, "a")]));
+    let connection = &reader.connection;
+    let stretch = "SEARCH resources USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
+    check_plan(connection, then::STRETCH, &[stretch]);
+    check_plan(
+        connection,
+        &then::changed_since(),
+        &[
+            "SEARCH u USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+            "SEARCH v USING PRIMARY KEY (rid=? AND revision=?)",
+            "SEARCH c USING PRIMARY KEY (group_rid=? AND revision<?)",
+            "SEARCH t USING INTEGER PRIMARY KEY (rowid>?)",
+        ],
+    );
+    check_plan(
+        connection,
+        &then::groups_then(),
+        &["INDEX memberships_member (member_rid=? AND from_revision<?)"],
+    );
+    check_plan(
+        connection,
+        &then::members_then(),
+        &["SEARCH m USING PRIMARY KEY (group_rid=? AND member_rid>?)", "SEARCH v USING PRIMARY KEY (rid=?"],
     );
 }

@@ -154,6 +154,10 @@ fn change_members(
         return Err(broken(format!("revision {} changes the members of no group", header.revision)));
     };
     let group_rid = rid_of(group)?;
+    let moved = "INSERT INTO member_changes (group_rid, revision) VALUES (?1, ?2)";
+    query::execute(connection, moved, params![Column(group_rid), Column(header.revision)])
+        .and_then(|()| fold::note_last(connection, group_rid, header.revision))
+        .map_err(failed)?;
     let mut change = connection.prepare_cached(change).map_err(failed)?;
     for (member, _) in &members.members {
         let keys = params![Column(group_rid), Column(rid_of(*member)?), Column(header.revision)];
