@@ -14,12 +14,14 @@ mod group;
 mod operator;
 mod outbox;
 mod projections;
+mod requests;
 mod session;
 mod table;
 mod tenant;
 mod timeline;
 mod token;
 mod user;
+mod why;
 mod words;
 
 use std::ffi::OsString;
@@ -83,6 +85,11 @@ enum Command {
     Timeline(timeline::Command),
     /// Who was active at an instant.
     Access(access::Command),
+    /// What identity providers asked, and what became of it.
+    #[command(subcommand)]
+    Requests(requests::Command),
+    /// Why somebody is, or is not, provisioned, and who has to mend what.
+    Why(why::Command),
     /// The views that are built from the log.
     #[command(subcommand)]
     Projections(projections::Command),
@@ -136,6 +143,8 @@ fn answer(cli: Cli) -> Result<u8, Failure> {
         Command::Events(command) => command.run(&mut session),
         Command::Timeline(command) => session.perform(&command.call()),
         Command::Access(command) => session.perform(&command.call()),
+        Command::Requests(command) => command.run(&mut session),
+        Command::Why(command) => session.perform(&command.call()),
         Command::Projections(command) => command.run(&mut session),
         Command::Outbox(command) => session.perform(&command.call()),
     }

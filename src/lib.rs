@@ -7,6 +7,7 @@ pub mod config;
 pub mod directories;
 pub mod directory;
 pub mod event_log;
+pub mod explanations;
 pub mod feed;
 pub mod http;
 pub mod index;

@@ -53,6 +53,11 @@ async fn answer(
         ["admin", "v1", "tenants", name, "projections", "check"] => {
             reports::tenant(&directories, name).and_then(|directory| reports::check(&directory))
         }
+        // Whoever reads the folder is its operator.
+        ["audit", "v1", name, "why"] => {
+            let path = ["admin", "v1", "tenants", name, "why"];
+            reports::get(&directories, &path, Parameters(&parameters), limits)
+        }
         path => reports::get(&directories, path, Parameters(&parameters), limits),
     };
     tasks.shut_down(TASKS_PATIENCE).await;

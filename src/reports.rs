@@ -6,8 +6,10 @@
 mod access;
 mod events;
 mod outbox;
+mod requests;
 mod tenants;
 mod timeline;
+mod why;
 
 use std::sync::Arc;
 
@@ -116,6 +118,15 @@ pub fn get(
         ["audit", "v1", name, "events"] => events::list(&*tenant(directories, name)?, parameters, limits),
         ["audit", "v1", name, "timeline"] => timeline::of(directories, name, parameters),
         ["audit", "v1", name, "access"] => access::at(&*tenant(directories, name)?, parameters),
+        ["audit", "v1", name, "requests"] => requests::list(&*tenant(directories, name)?, parameters),
+        ["audit", "v1", name, "requests", id] => requests::show(&*tenant(directories, name)?, id),
+        ["audit", "v1", name, "why"] => why::of(&*tenant(directories, name)?, None, parameters),
+        ["admin", "v1", "requests"] => requests::list(directories.system(), parameters),
+        ["admin", "v1", "requests", id] => requests::show(directories.system(), id),
+        // What an operator is answered at the auditors' path.
+        ["admin", "v1", "tenants", name, "why"] => {
+            why::of(&*tenant(directories, name)?, Some(directories.system()), parameters)
+        }
         _ => Err(ReportError::not_found("route_not_found", "there is nothing at this path")),
     }
 }

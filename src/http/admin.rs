@@ -53,6 +53,8 @@ pub(super) fn routes(scope: &mut web::ServiceConfig) {
         .route("/tenants/{tenant}/clients", web::get().to(read))
         .route("/tenants/{tenant}/tokens", web::get().to(read))
         .route("/operators", web::get().to(read))
+        .route("/requests", web::get().to(read_requests))
+        .route("/requests/{id}", web::get().to(read_requests))
         .default_service(web::to(no_route));
 }
 
@@ -96,6 +98,12 @@ async fn read(http: HttpRequest, house: web::Data<House>) -> Result<HttpResponse
     let path = http.path().to_owned();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     report(&http, Arc::clone(&house), &segments).await
+}
+
+/// The log of requests that reached no tenant.
+async fn read_requests(http: HttpRequest, house: web::Data<House>) -> Result<HttpResponse, Failure> {
+    house.request_log.flush().await;
+    read(http, house).await
 }
 
 /// Answers a report.

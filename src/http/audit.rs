@@ -8,7 +8,10 @@ use super::error::Failure;
 use super::{House, admin, auth, context};
 
 pub(super) fn routes(scope: &mut web::ServiceConfig) {
-    scope.route("/{tenant}/{report}", web::get().to(report)).default_service(web::to(admin::no_route));
+    scope
+        .route("/{tenant}/requests/{id}", web::get().to(request))
+        .route("/{tenant}/{report}", web::get().to(report))
+        .default_service(web::to(admin::no_route));
 }
 
 async fn report(
@@ -19,12 +22,32 @@ async fn report(
     context::set_route(&http, "/audit/v1/{tenant}/{report}");
     let (tenant, report) = path.into_inner();
     auth::reader(&http, &house, &tenant)?;
-    let waits = matches!(report.as_str(), "timeline" | "access");
+    if matches!(report.as_str(), "requests" | "why") {
+        house.request_log.flush().await;
+    }
+    let waits = matches!(report.as_str(), "timeline" | "access" | "why");
     if waits
         && let Some(directory) = house.directories.tenant(&tenant)
         && !directory.history_caught_up().await
     {
         return Err(Failure::view_behind());
     }
+    // Operators see more of it: what reached no tenant.
+    if report == "why" && auth::operator(&http, &house).is_ok() {
+        return admin::report(&http, Arc::clone(&house), &["admin", "v1", "tenants", &tenant, "why"]).await;
+    }
     admin::report(&http, Arc::clone(&house), &["audit", "v1", &tenant, &report]).await
+}
+
+/// One request of the tenant's request log.
+async fn request(
+    http: HttpRequest,
+    path: web::Path<(String, String)>,
+    house: web::Data<House>,
+) -> Result<HttpResponse, Failure> {
+    context::set_route(&http, "/audit/v1/{tenant}/requests/{id}");
+    let (tenant, id) = path.into_inner();
+    auth::reader(&http, &house, &tenant)?;
+    house.request_log.flush().await;
+    admin::report(&http, Arc::clone(&house), &["audit", "v1", &tenant, "requests", &id]).await
 }

@@ -159,10 +159,20 @@ async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> R
         let (base, schemas) = (base_url(http, house, &directory), directory.schemas());
         return discovery::answer(http, route, &base, &schemas, &parameters);
     }
-    let client = auth::scim_client(http, house)?;
+    let client = match auth::scim_client(http, house) {
+        Ok(client) => client,
+        Err(refused) => {
+            // Whoever shows a token that nobody knows is a stranger, whose body is not even looked at.
+            if trace::has_party(http) {
+                body::glimpse(http, payload).await;
+            }
+            return Err(refused);
+        }
+    };
     let directory = Arc::clone(&client.directory);
     check_address(http, &directory, base_path)?;
     let Some(route) = route else {
+        body::glimpse(http, payload).await;
         let detail = "there is nothing at this path below the tenant's SCIM base URL; the endpoints are /Users, \
                       /Groups, /Bulk, /.search, /ServiceProviderConfig, /ResourceTypes and /Schemas";
         return Err(Failure::not_found("route_not_found", detail));

@@ -64,6 +64,11 @@ pub(super) fn party(
     });
 }
 
+/// Whether the token was known.
+pub(super) fn has_party(http: &HttpRequest) -> bool {
+    http.extensions().get::<Trace>().is_some_and(|trace| trace.token.is_some())
+}
+
 /// Whose request it seems to be, where no token says it.
 pub(super) fn tenant(http: &HttpRequest, find: impl FnOnce() -> Option<Arc<Directory>>) {
     let is_known = http.extensions().get::<Trace>().is_some_and(|trace| trace.directory.is_some());

@@ -10,7 +10,8 @@ use scim::fold;
 use serde_json::{Value, json};
 
 use super::entry::Entry;
-use super::{filter_shape, secrets};
+use super::filter_shape;
+use super::secrets::{self, Secrets};
 
 /// A larger body is not kept.
 const KEPT_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -72,7 +73,7 @@ pub(super) fn of(entry: &Entry) -> Contents {
     let is_kept = entry.body_bytes <= KEPT_BODY_BYTES_MAX && !names.cut;
     let mut body = body.take().filter(|_| is_kept);
     if let Some(body) = &mut body {
-        secrets::remove(body);
+        Secrets::of(&entry.directory.schemas()).remove(body);
     }
     let kept = json!({
         "path": without_tokens(&entry.path),

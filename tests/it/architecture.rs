@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 const MODULES: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
+    ("explanations", &[]),
     ("index", &[]),
     ("merkle", &[]),
     ("query", &[]),
@@ -42,13 +43,26 @@ const MODULES: &[(&str, &[&str])] = &[
     ("directories", &["directory", "event_log", "feed", "token"]),
     ("outbox", &["config", "directories", "directory", "event_log", "feed", "operations", "tasks"]),
     ("request_log", &["clock", "config", "directories", "directory", "query", "sealing", "telemetry"]),
-    ("reports", &["directories", "directory", "event_log", "feed", "outbox", "sealing"]),
+    (
+        "reports",
+        &[
+            "directories",
+            "directory",
+            "event_log",
+            "explanations",
+            "feed",
+            "outbox",
+            "request_log",
+            "sealing",
+        ],
+    ),
     (
         "http",
         &[
             "config",
             "directories",
             "directory",
+            "explanations",
             "index",
             "outbox",
             "query",

@@ -2,14 +2,25 @@
 
 mod history;
 mod process;
+mod requests;
 mod set_up;
 mod upkeep;
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 
 use serde_json::Value;
+
+/// A process that is ended with the value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().expect("the process can be ended");
+        self.0.wait().expect("the process has ended");
+    }
+}
 
 /// What a command came to.
 #[derive(Debug)]

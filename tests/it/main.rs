@@ -41,5 +41,6 @@ mod tenants;
 mod tokens;
 mod users;
 mod views;
+mod why;
 mod wire;
 mod writer;

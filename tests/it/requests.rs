@@ -118,9 +118,12 @@ async fn each_request_has_a_row_but_for_reads_beyond_fifty_a_second_which_share_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_says_who_asked_what_and_what_became_of_it() {
     let (service, _clock) = service().await;
-    let acme = service.create_tenant("acme", "okta").await;
-    let body =
-        json!({"schemas": [USER], "userName": "alice@example.com", "password": "hunter2", "active": true});
+    let pin = json!([{"id": USER, "attributes": [{"name": "pin", "returned": "never"}]}]);
+    let settings = json!({"schemas": {"User": pin}});
+    let acme = service.create_tenant_with("acme", json!({"kind": "okta", "settings": settings})).await;
+    let body = json!({
+        "schemas": [USER], "userName": "alice@example.com", "password": "hunter2", "active": true, "pin": "1234",
+    });
     let made = acme.post("/Users", body).await;
     let id = made.header("x-request-id").expect("answers bear ids").to_owned();
     let user = made.expect(201);
@@ -140,6 +143,7 @@ async fn a_row_says_who_asked_what_and_what_became_of_it() {
     assert_eq!(kept["path"], "/acme/scim/v2/Users");
     assert_eq!(kept["body"]["userName"], "alice@example.com");
     assert_eq!(kept["body"]["password"], "(removed)");
+    assert_eq!(kept["body"]["pin"], "(removed)");
     assert_eq!(kept["source_ip"], "127.0.0.1");
 }
 

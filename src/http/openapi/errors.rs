@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-const PAGE: &str = include_str!("../../../docs/errors.md");
+use crate::explanations;
 
 /// The name of a response among the components.
 pub(super) fn response_name(is_scim: bool, status: u16) -> String {
@@ -54,16 +54,12 @@ fn header(description: &str) -> Value {
     json!({"description": description, "required": true, "schema": {"type": "string"}})
 }
 
-/// The codes of each status, in the order of the page.
+/// The codes of each status.
 fn codes_by_status() -> BTreeMap<u16, Vec<&'static str>> {
     let mut found: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
-    for section in PAGE.split("\n### ").skip(1) {
-        let mut lines = section.lines().filter(|line| !line.is_empty());
-        let (Some(code), Some(first)) = (lines.next(), lines.next()) else { continue };
-        let words = first.split_whitespace().map(|word| word.trim_end_matches(['.', ',', ';', ':']));
-        for status in words.filter_map(|word| word.parse().ok()).filter(|status| (400..600).contains(status))
-        {
-            found.entry(status).or_default().push(code);
+    for explanation in explanations::all() {
+        for status in &explanation.statuses {
+            found.entry(*status).or_default().push(&explanation.code);
         }
     }
     found

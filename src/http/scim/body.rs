@@ -1,5 +1,7 @@
 //! Reading a request's body: size, JSON.
 
+use std::time::Duration;
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt as _;
@@ -30,6 +32,30 @@ pub(super) async fn read(
     Ok(Body { json: json?, bytes: read })
 }
 
+/// Looks at the body of a request that is refused before anybody reads it, so that the log can tell whom it was about.
+/// What is large or slow to come is left.
+pub(super) async fn glimpse(http: &HttpRequest, mut payload: web::Payload) {
+    const BYTES_MAX: usize = 64 * 1024;
+    const PATIENCE: Duration = Duration::from_millis(500);
+    let announced =
+        http.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if !announced.is_some_and(|bytes: usize| (1..=BYTES_MAX).contains(&bytes)) {
+        return;
+    }
+    let mut bytes = web::BytesMut::new();
+    let read = async {
+        while let Some(Ok(chunk)) = payload.next().await {
+            if bytes.len() + chunk.len() > BYTES_MAX {
+                break;
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+    };
+    if tokio::time::timeout(PATIENCE, read).await.is_ok() {
+        trace::body(http, bytes);
+    }
+}
+
 /// Reads the bytes of a JSON body, at most `bytes_max`; `too_large` is the failure beyond that.
 pub(super) async fn read_bytes(
     http: &HttpRequest,
@@ -37,7 +63,10 @@ pub(super) async fn read_bytes(
     bytes_max: usize,
     too_large: fn(usize) -> Failure,
 ) -> Result<web::BytesMut, Failure> {
-    media::check_body(http)?;
+    if let Err(refused) = media::check_body(http) {
+        glimpse(http, payload).await;
+        return Err(refused);
+    }
     let announced =
         http.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: usize| bytes > bytes_max) {

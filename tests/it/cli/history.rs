@@ -2,22 +2,12 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::{finish, muster, run};
+use super::{Running, finish, muster, run};
 use crate::harness::{Tenant, TestService, eventually};
-
-/// A process that is ended with the value.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.kill().expect("the process can be ended");
-        self.0.wait().expect("the process has ended");
-    }
-}
 
 /// Alice joins, joins Finance, is renamed, leaves Finance and is deactivated.
 async fn alice(tenant: &Tenant) -> String {
