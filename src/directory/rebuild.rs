@@ -2,7 +2,8 @@
 //!
 //! A rebuild fills new files beside the live ones while everything goes on, catches up the rest under the
 //! writer's lock, and swaps by rename. A check does the same up to one revision and compares every row. Both
-//! recompute the log's tree first. Only one of them runs at a time for a tenant: they use the same files, and no file is swapped while a check reads it.
+//! recompute the log's tree. Only one of them runs at a time for a tenant: they use the same files, and no file is
+//! swapped while a check reads it.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -121,18 +122,17 @@ impl Directory {
     fn rebuild(&self) -> Result<(), CatchUpError> {
         let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         let total = self.position();
-        // Before anything is built from it. Other readers of the log compare the leaves only.
-        self.halting(self.log.check_tree(total).map_err(CatchUpError::from))?;
         let (current, history) = (AtomicU64::new(0), AtomicU64::new(0));
         let reached = |view: &AtomicU64, at: Revision| {
             view.store(at.0, Ordering::Relaxed);
             self.rebuilt(current.load(Ordering::Relaxed) + history.load(Ordering::Relaxed));
         };
-        // The views know nothing of each other, so both are built at the same time.
+        // The views know nothing of each other, nor of the tree beyond its leaves, so all are seen to at the same time.
         let built = std::thread::scope(|scope| {
+            let tree = scope.spawn(|| self.log.check_tree(total));
             let beside = scope.spawn(|| self.rebuild_history(total, |at| reached(&history, at)));
             let built = self.rebuild_current(total, |at| reached(&current, at));
-            built.and(beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            built.and(joined(beside)).and(joined(tree).map_err(CatchUpError::from))
         });
         self.halting(built)
     }
@@ -272,6 +272,10 @@ impl Directory {
         let tables = projections::digest::tables_at(&self.folder.join(file));
         tables.inspect_err(|error| self.notice(view, Some(error)))
     }
+}
+
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 type Tables = std::collections::BTreeMap<String, String>;

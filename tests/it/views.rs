@@ -452,6 +452,32 @@ async fn a_check_names_the_table_that_was_tampered_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hash_of_the_tree_that_was_changed_is_found_by_a_check_and_by_a_rebuild() {
+    for upkeep in ["check", "rebuild"] {
+        let mut service = TestService::start().await;
+        let acme = service.create_tenant("acme", "okta").await;
+        for number in 0..6 {
+            acme.user(&format!("person{number}@example.com")).await;
+        }
+        let log = service.tenant_folder("acme").join("log.db");
+        // An inner node below those that the root is made of: nothing else reads it.
+        let change = "DROP TRIGGER events_are_never_changed;
+            UPDATE events SET hashes = CAST(substr(hashes, 1, 40) || x'00' || substr(hashes, 42) AS BLOB)
+                WHERE revision = 4";
+        service.restarted(|_| rusqlite::Connection::open(&log).unwrap().execute_batch(change).unwrap()).await;
+        assert_eq!(service.admin("GET", "/readyz", None).await.body["halted_tenants"], json!({}));
+        let path = format!("/admin/v1/tenants/acme/projections/{upkeep}");
+        service.admin("POST", &path, None).await;
+        let reason = eventually("the tenant to be halted", || async {
+            let ready = service.admin("GET", "/readyz", None).await.expect(200);
+            ready["halted_tenants"]["acme"].as_str().map(str::to_owned)
+        })
+        .await;
+        assert!(reason.contains("corrupt at revision 4"), "{upkeep}: {reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn checks_and_a_rebuild_at_the_same_time_do_not_meet() {
     let full = Full::new().await;
     let path = "/admin/v1/tenants/acme/projections/check";

@@ -24,7 +24,7 @@ const fn system(name: &'static str) -> Target {
 }
 
 /// One after the other, those twice that hold what nothing else does.
-pub(super) const FILES: [Target; 14] = [
+pub(super) const FILES: [Target; 15] = [
     acme("log.db"),
     acme("current.db"),
     acme("keys.db"),
@@ -37,6 +37,7 @@ pub(super) const FILES: [Target; 14] = [
     acme("keys.db-wal"),
     acme("history.db"),
     acme("history.db-wal"),
+    acme("requests.db"),
     system("log.db"),
     system("current.db"),
 ];
