@@ -18,6 +18,7 @@ use fs4::fs_std::FileExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::as_of::Orders;
 use crate::clock::{Clock, IdSource, RandomIds, SystemClock};
 use crate::config::Config;
 use crate::directories::Directories;
@@ -29,7 +30,7 @@ use crate::index::Index;
 use crate::outbox::Outbox;
 use crate::randomness::{Randomness, SystemRandomness};
 use crate::request_log::{self, RequestLog};
-use crate::sealing::MasterKey;
+use crate::sealing::{MasterKey, TextSeal};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -208,9 +209,21 @@ impl Service {
         let certificate = config.tls().map(|(cert, _)| cert.to_owned());
         let (closed, files_closed) = oneshot::channel();
         let ready = AtomicBool::new(true);
-        let searches = Semaphore::new(search_threads());
-        let house =
-            Arc::new(House { directories, config, outbox, request_log, metrics, searches, ready, closed });
+        let searches = Arc::new(Semaphore::new(search_threads()));
+        let orders = Orders::new(config.limits.sorted_resources_max);
+        let seal = TextSeal::new(&directories.shared().master);
+        let house = Arc::new(House {
+            directories,
+            config,
+            outbox,
+            request_log,
+            metrics,
+            searches,
+            orders,
+            seal,
+            ready,
+            closed,
+        });
         let server = http::server(Arc::clone(&house), listener, tls).context("HTTP server")?;
         lock.tell(&format!("{scheme}://{}", reachable(house.config.listen)), certificate.as_deref())
             .context("lock file")?;

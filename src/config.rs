@@ -187,6 +187,10 @@ pub struct Limits {
     pub page_resources_default: usize,
     /// Resources on a page of a list, whatever the client says.
     pub page_resources_max: usize,
+    /// For how long a cursor may be used, in seconds.
+    pub cursor_seconds: usize,
+    /// Resources in a list that is sorted and paged by cursor.
+    pub sorted_resources_max: usize,
     /// Events in an answer of the audit interface, where the caller does not say.
     pub page_events_default: usize,
     /// Events in an answer of the audit interface, whatever the caller says.
@@ -202,6 +206,8 @@ impl Default for Limits {
             bulk_operations_max: 1_000,
             page_resources_default: 100,
             page_resources_max: 1_000,
+            cursor_seconds: 24 * 60 * 60,
+            sorted_resources_max: 1_000_000,
             page_events_default: 1_000,
             page_events_max: 10_000,
         }

@@ -245,11 +245,16 @@ impl Directory {
     /// Waits until `history.db` has reached what is committed now; `false` if that takes too long.
     pub async fn history_caught_up(&self) -> bool {
         let committed = *self.committed.borrow();
+        self.history_reaches(committed).await
+    }
+
+    /// Waits until `history.db` has reached a revision; `false` if that takes too long.
+    pub async fn history_reaches(&self, revision: Revision) -> bool {
         if !self.waits_for(|trouble| trouble.delays_history().is_none()).await {
             return false;
         }
         let mut position = self.history_position.subscribe();
-        tokio::time::timeout(READ_WAIT_MAX, position.wait_for(|position| *position >= committed))
+        tokio::time::timeout(READ_WAIT_MAX, position.wait_for(|position| *position >= revision))
             .await
             .is_ok_and(|done| done.is_ok())
     }

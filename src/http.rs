@@ -23,10 +23,12 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 
+use crate::as_of::Orders;
 use crate::config::Config;
 use crate::directories::Directories;
 use crate::outbox::OutboxHandle;
 use crate::request_log::RequestLog;
+use crate::sealing::TextSeal;
 use crate::telemetry::Metrics;
 
 /// What handlers work with.
@@ -42,7 +44,11 @@ pub struct House {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Turns for lists that may have to look at every resource: they leave cores to everybody else.
-    pub searches: tokio::sync::Semaphore,
+    pub searches: Arc<tokio::sync::Semaphore>,
+    /// Orders of sorted lists that are being paged through.
+    pub orders: Orders,
+    /// Seals cursors.
+    pub seal: TextSeal,
     /// False from the moment a shutdown begins.
     pub ready: std::sync::atomic::AtomicBool,
     /// Goes last, when everything above is closed: whoever has the other end learns of it.

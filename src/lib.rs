@@ -1,6 +1,7 @@
 //! Muster: an event-sourced SCIM 2.0 provisioning engine. The map of the house is `docs/architecture.md`.
 
 pub mod app;
+pub mod as_of;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -11,9 +11,11 @@ mod master_key;
 mod payload;
 mod secret;
 mod side_file;
+mod text_seal;
 
 pub use error::KeyError;
 pub use key_store::{KeyStore, POOL_HIGH, POOL_LOW};
 pub use master_key::MasterKey;
 pub use payload::{OpenedPayload, SealedPayload};
 pub use side_file::{Fingerprint, SideFileKey};
+pub use text_seal::TextSeal;

@@ -6,6 +6,7 @@
 //! `decide`'s. The tables stand in `migrations/current/`.
 
 mod directory;
+mod lasting;
 mod list;
 mod membership;
 mod reader;
@@ -24,6 +25,7 @@ use scim::ResourceType;
 use crate::ViewError;
 use crate::view::{self, Layout};
 
+pub use lasting::Stretch;
 pub use reader::CurrentReader;
 pub use writer::CurrentWriter;
 
@@ -53,6 +55,8 @@ fn broken(reason: String) -> ViewError {
 /// A resource as stored, ready to be answered without parsing its document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredResource {
+    /// The revision of the event that created it: order of creation.
+    pub created_revision: Revision,
     /// Its id.
     pub id: ResourceId,
     /// User or Group.

@@ -130,6 +130,8 @@ mod tests {
             bulk_operations_max = 4
             page_resources_default = 3
             page_resources_max = 4
+            cursor_seconds = 7
+            sorted_resources_max = 8
             page_events_default = 5
             page_events_max = 6
         "#;

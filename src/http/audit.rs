@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use scim::ResourceType;
 
 use super::error::Failure;
+use super::scim::pages::PagedList;
 use super::{House, admin, auth, context};
+use crate::query;
 
 pub(super) fn routes(scope: &mut web::ServiceConfig) {
     scope
@@ -22,6 +25,16 @@ async fn report(
     context::set_route(&http, "/audit/v1/{tenant}/{report}");
     let (tenant, report) = path.into_inner();
     auth::reader(&http, &house, &tenant)?;
+    let listed = match report.as_str() {
+        "Users" => Some(ResourceType::User),
+        "Groups" => Some(ResourceType::Group),
+        _ => None,
+    };
+    if let Some(resource_type) = listed {
+        let parameters = query::decode(http.query_string())?;
+        let list = PagedList::of_auditor(&http, &house, &tenant, resource_type, parameters)?;
+        return list.answer().await.map(|(_, answer)| answer);
+    }
     if matches!(report.as_str(), "requests" | "why") {
         house.request_log.flush().await;
     }

@@ -13,6 +13,7 @@ use provisioning::Rejection;
 use scim::{ScimError, ScimType};
 use serde_json::{Value, json};
 
+use crate::as_of::AsOfError;
 use crate::directory::catch_up::CatchUpError;
 use crate::directory::{WriteError, halted_error};
 use crate::query::QueryEncodingError;
@@ -212,6 +213,21 @@ impl From<CatchUpError> for Failure {
         let detail =
             "the tenant's log cannot be read now; the operator finds the reason in the service's log";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "log_unavailable", detail)
+    }
+}
+
+impl From<AsOfError> for Failure {
+    fn from(error: AsOfError) -> Self {
+        match error {
+            AsOfError::View(error) => error.into(),
+            AsOfError::Log(error) => error.into(),
+            AsOfError::Behind => Self::view_behind(),
+            AsOfError::TooMany => {
+                let detail = "the list is too long to be sorted; ask for fewer resources with a filter, or leave \
+                              sortBy out";
+                ScimError::new(ScimType::TooMany, "sorted_too_many", detail).into()
+            }
+        }
     }
 }
 

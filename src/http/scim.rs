@@ -10,6 +10,7 @@ mod conditions;
 mod discovery;
 mod list;
 mod media;
+pub(super) mod pages;
 mod read;
 mod render;
 mod write;

@@ -39,6 +39,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "token",
         ],
     ),
+    ("as_of", &["directory", "tasks"]),
     ("feed", &[]),
     ("directories", &["directory", "event_log", "feed", "token"]),
     ("outbox", &["config", "directories", "directory", "event_log", "feed", "operations", "tasks"]),
@@ -59,6 +60,7 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "http",
         &[
+            "as_of",
             "config",
             "directories",
             "directory",
@@ -68,6 +70,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "query",
             "reports",
             "request_log",
+            "sealing",
             "telemetry",
             "token",
         ],
@@ -75,6 +78,7 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "as_of",
             "clock",
             "config",
             "directories",

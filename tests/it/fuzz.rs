@@ -9,8 +9,11 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use muster::randomness::SeededRandomness;
+use muster::sealing::{MasterKey, TextSeal};
 use scim::attribute_path::AttributePath;
 use scim::filter::{parse, typed};
+use scim::list::cursor::Cursor;
 use scim::patch::members::split;
 use scim::patch::{PatchPath, Target};
 use scim::schemas::Schemas;
@@ -164,6 +167,25 @@ fn any_bytes_are_a_patch_or_refused() {
     let schemas = Schemas::standard();
     let plan = Plan::of("fuzz_patch", 100_000, 20_000_000);
     fuzz(&plan, "patches.txt", |bytes| read_patch(bytes, &schemas));
+}
+
+#[test]
+fn any_text_is_a_cursor_or_refused() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let randomness = SeededRandomness::new(1);
+    let master =
+        MasterKey::load_or_create(&folder.path().join("key"), &randomness).expect("a key can be made");
+    let seal = TextSeal::new(&master);
+    let plan = Plan::of("fuzz_cursor", 100_000, 20_000_000);
+    fuzz(&plan, "cursors.txt", |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        // Nothing that was not sealed here opens.
+        assert_eq!(seal.open(&text, b"a list"), None, "{text:?}");
+        let bytes = hex::decode(text.as_bytes()).unwrap_or_default();
+        let Some(cursor) = Cursor::from_bytes(&bytes) else { return false };
+        assert_eq!(cursor.to_bytes().as_slice(), bytes, "a cursor has one form");
+        true
+    });
 }
 
 /// Texts of about that many bytes on which a careless reader goes back and forth.

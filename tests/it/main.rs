@@ -11,6 +11,8 @@ mod cli;
 mod conditions;
 mod corruption;
 mod crash;
+mod cursor_walk;
+mod cursors;
 mod dice;
 mod docs;
 mod engine;

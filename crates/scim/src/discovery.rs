@@ -16,8 +16,12 @@ const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 /// The limits that are advertised.
 #[derive(Debug, Clone, Copy)]
 pub struct Advertised {
-    /// `filter.maxResults`.
+    /// `filter.maxResults` and `pagination.maxPageSize`.
     pub page_max: usize,
+    /// `pagination.defaultPageSize`.
+    pub page_default: usize,
+    /// `pagination.cursorTimeout`.
+    pub cursor_seconds: usize,
     /// `bulk.maxOperations`.
     pub bulk_operations_max: usize,
     /// `bulk.maxPayloadSize`.
@@ -54,6 +58,15 @@ pub fn service_provider_config(base: &str, advertised: Advertised, event_uris: &
                 "primary": false,
             },
         ],
+        // RFC 9865 section 4. Clients that know nothing of cursors expect an index.
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": advertised.page_default,
+            "maxPageSize": advertised.page_max,
+            "cursorTimeout": advertised.cursor_seconds,
+        },
         // RFC 9967 section 4.
         "securityEvents": {"asyncRequest": "none", "eventUris": event_uris},
         "meta": {
@@ -129,8 +142,13 @@ mod tests {
     #[test]
     fn the_service_provider_config_has_all_that_rfc_7643_requires() {
         let events = ["urn:ietf:params:scim:event:prov:delete"];
-        let advertised =
-            Advertised { page_max: 1_000, bulk_operations_max: 500, bulk_body_bytes_max: 1_048_576 };
+        let advertised = Advertised {
+            page_max: 1_000,
+            page_default: 100,
+            cursor_seconds: 3_600,
+            bulk_operations_max: 500,
+            bulk_body_bytes_max: 1_048_576,
+        };
         let config = service_provider_config(BASE, advertised, &events);
         for (feature, supported) in [
             ("patch", true),

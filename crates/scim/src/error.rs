@@ -29,6 +29,12 @@ pub enum ScimType {
     InvalidVers,
     /// The request cannot be completed because it would put sensitive data into a URI.
     Sensitive,
+    /// The cursor is none that the query was answered with.
+    InvalidCursor,
+    /// The cursor is too old.
+    ExpiredCursor,
+    /// `count` is no number, or another than that of the first page.
+    InvalidCount,
 }
 
 impl ScimType {
@@ -45,6 +51,9 @@ impl ScimType {
             Self::InvalidValue => "invalidValue",
             Self::InvalidVers => "invalidVers",
             Self::Sensitive => "sensitive",
+            Self::InvalidCursor => "invalidCursor",
+            Self::ExpiredCursor => "expiredCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 }

@@ -4,7 +4,9 @@
 //! many there are. One request may ask for resources of several types (section 3.4.2.1): each type is a
 //! [`Part`], whose names were found in its own schemas.
 
+pub mod cursor;
 pub mod search;
+pub mod sort;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,8 @@ pub struct ListQuery {
     pub order: Order,
     /// 1-based.
     pub start_index: u64,
+    /// The cursor of a list that is paged by one (RFC 9865), empty for its first page; `None`: it is paged by index.
+    pub cursor: Option<String>,
     /// At most so many; 0 asks for the total only.
     pub count: usize,
     /// Names of dialects that were rewritten.
@@ -76,7 +80,7 @@ impl ListQuery {
         let path = &comparison.path;
         let by_user_name = path.extension.is_none() && path.attribute == "userName";
         let is_one_name = comparison.op == CompareOp::Eq && matches!(comparison.value, TypedValue::Text(_));
-        self.order == Order::Created && by_user_name && is_one_name
+        self.order == Order::Created && self.cursor.is_none() && by_user_name && is_one_name
     }
 
     /// Reads decoded query parameters for resources of these types; names are matched whatever their case, unknown
@@ -98,8 +102,16 @@ impl ListQuery {
             None => (vec![None; schemas.len()], Order::Created),
             Some(text) => (read_sort_path(text, schemas)?, read_order(parameter("sortOrder"))?),
         };
-        let start_index = read_integer("startIndex", "start_index_invalid", parameter("startIndex"))?;
-        let count = read_integer("count", "count_invalid", parameter("count"))?;
+        let cursor = parameter("cursor").map(|cursor| cursor.trim().to_owned());
+        let invalid = ScimType::InvalidValue;
+        let start_index =
+            read_integer("startIndex", invalid, "start_index_invalid", parameter("startIndex"))?;
+        if cursor.is_some() && start_index.is_some_and(|index| index > 1) {
+            let detail = "cursor and startIndex are two ways to ask for a page; send only one of them";
+            return Err(ScimError::new(invalid, "cursor_and_start_index", detail));
+        }
+        let invalid = if cursor.is_some() { ScimType::InvalidCount } else { invalid };
+        let count = read_integer("count", invalid, "count_invalid", parameter("count"))?;
         let parts = schemas.iter().zip(filters).zip(paths).map(|((schema, filter), sort_by)| {
             let returned = Returned::from_parameters(parameters, schema)?;
             Ok(Part { resource_type: schema.resource_type, filter, sort_by, returned })
@@ -108,6 +120,7 @@ impl ListQuery {
             parts: parts.collect::<Result<_, ScimError>>()?,
             order,
             start_index: start_index.and_then(|index| u64::try_from(index).ok()).unwrap_or(1).max(1),
+            cursor,
             count: count.map_or(limits.default, |count| usize::try_from(count).unwrap_or(0)).min(limits.max),
             notes,
         })
@@ -178,8 +191,13 @@ fn read_order(order: Option<&str>) -> Result<Order, ScimError> {
     }
 }
 
-fn read_integer(name: &str, code: &'static str, text: Option<&str>) -> Result<Option<i64>, ScimError> {
-    text.map(|text| text.trim().parse()).transpose().map_err(|_| {
-        ScimError::new(ScimType::InvalidValue, code, format!("{name} must be a whole number, such as 1"))
-    })
+fn read_integer(
+    name: &str,
+    scim_type: ScimType,
+    code: &'static str,
+    text: Option<&str>,
+) -> Result<Option<i64>, ScimError> {
+    text.map(|text| text.trim().parse())
+        .transpose()
+        .map_err(|_| ScimError::new(scim_type, code, format!("{name} must be a whole number, such as 1")))
 }

@@ -39,9 +39,9 @@ impl CurrentReader {
         Ok(Page { total, resources })
     }
 
-    fn total(&self, query: &ListQuery, domain: Option<&str>) -> rusqlite::Result<u64> {
+    pub(super) fn total(&self, query: &ListQuery, domain: Option<&str>) -> rusqlite::Result<u64> {
         let counts = query.parts.iter().map(|part| {
-            let count = Fragment::text("SELECT count(*)").then(matching(part, domain));
+            let count = Fragment::text("SELECT count(*)").then(matching(part, domain, Visibility::Visible));
             self.select(&count, |statement, values| {
                 statement.query_row(params_from_iter(values), |row| read::<u64>(row, 0))
             })
@@ -49,7 +49,7 @@ impl CurrentReader {
         counts.sum()
     }
 
-    fn select<T>(
+    pub(super) fn select<T>(
         &self,
         select: &Fragment,
         run: impl FnOnce(&mut Statement<'_>, &[Value]) -> rusqlite::Result<T>,
@@ -63,14 +63,24 @@ impl CurrentReader {
     }
 }
 
+/// Whom a list may show.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Visibility {
+    Visible,
+    Every,
+}
+
 /// From where, and which: the part that a page and its total share.
-fn matching(part: &Part, domain: Option<&str>) -> Fragment {
-    let visible = Fragment::text(" FROM resources AS r WHERE r.type = ")
-        .bind(part.resource_type.name().to_owned())
-        .then_text(" AND r.hidden = 0");
+pub(super) fn matching(part: &Part, domain: Option<&str>, visibility: Visibility) -> Fragment {
+    let of_type =
+        Fragment::text(" FROM resources AS r WHERE r.type = ").bind(part.resource_type.name().to_owned());
+    let shown = match visibility {
+        Visibility::Visible => of_type.then_text(" AND r.hidden = 0"),
+        Visibility::Every => of_type,
+    };
     match &part.filter {
-        Some(filter) => visible.then_text(" AND ").then(compiler(part, domain).compile(filter)),
-        None => visible,
+        Some(filter) => shown.then_text(" AND ").then(compiler(part, domain).compile(filter)),
+        None => shown,
     }
 }
 
@@ -79,7 +89,7 @@ fn compiler<'q>(part: &Part, domain: Option<&'q str>) -> Compiler<'q> {
 }
 
 /// The row numbers of a page, in order.
-fn page_of(query: &ListQuery, domain: Option<&str>, skipped: u64, count: usize) -> Fragment {
+pub(super) fn page_of(query: &ListQuery, domain: Option<&str>, skipped: u64, count: usize) -> Fragment {
     let order = match query.order {
         Order::Created => "",
         // RFC 7644 section 3.4.2.3: what has no value is last when ascending, first when descending.
@@ -95,7 +105,7 @@ fn page_of(query: &ListQuery, domain: Option<&str>, skipped: u64, count: usize) 
             select = select.then_text(", ").then(key.unwrap_or(Fragment::text("NULL")));
             select = select.then_text(" AS sort_key");
         }
-        select = select.then(matching(part, domain));
+        select = select.then(matching(part, domain, Visibility::Visible));
     }
     select
         .then_text(" ORDER BY ")

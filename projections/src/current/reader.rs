@@ -40,7 +40,7 @@ impl CurrentReader {
         domain: Option<&str>,
     ) -> Result<Option<StoredResource>, ViewError> {
         let resource = "SELECT r.id, r.type, r.revision, r.created_at, r.modified_at, r.document,
-                               (SELECT x.value FROM external_ids AS x WHERE x.rid = r.rid AND x.domain = ?3)
+                               (SELECT x.value FROM external_ids AS x WHERE x.rid = r.rid AND x.domain = ?3), r.rid
                         FROM resources AS r WHERE r.id = ?1 AND r.type = ?2 AND r.hidden = 0";
         let keys = params![Column(id), Column(resource_type), domain];
         query::one(&self.connection, resource, keys, stored).map_err(failed)
@@ -54,7 +54,7 @@ impl CurrentReader {
     ) -> rusqlite::Result<Vec<StoredResource>> {
         let mut resource = self.connection.prepare_cached(
             "SELECT r.id, r.type, r.revision, r.created_at, r.modified_at, r.document,
-                    (SELECT x.value FROM external_ids AS x WHERE x.rid = r.rid AND x.domain = ?2)
+                    (SELECT x.value FROM external_ids AS x WHERE x.rid = r.rid AND x.domain = ?2), r.rid
              FROM resources AS r WHERE r.rid = ?1",
         )?;
         rids.into_iter().map(|rid| resource.query_row(params![Column(rid), domain], stored)).collect()
@@ -92,7 +92,7 @@ impl CurrentReader {
     }
 }
 
-fn stored(row: &Row<'_>) -> rusqlite::Result<StoredResource> {
+pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredResource> {
     Ok(StoredResource {
         id: read(row, 0)?,
         resource_type: read(row, 1)?,
@@ -101,5 +101,6 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredResource> {
         modified_at: read(row, 4)?,
         document: row.get(5)?,
         external_id: row.get(6)?,
+        created_revision: read(row, 7)?,
     })
 }

@@ -95,6 +95,7 @@ fn a_created_user_is_read_as_it_was_recorded() {
     let (_place, _writer, reader) = views(&Log::of([alice()]));
     let stored = reader.resource(User, id(1), Some("entra")).unwrap().unwrap();
     assert_eq!(stored, StoredResource {
+        created_revision: Revision(1),
         id: id(1),
         resource_type: User,
         document: "{\"active\":true,\"displayName\":\"Alice\",\"emails\":[{\"type\":\"work\",\"value\":\"Alice@Example.com\"},\

@@ -11,6 +11,8 @@ use provisioning::event::Change;
 use provisioning::{Recorded, Resource, ResourceId};
 use scim::attribute_path::AttributePath;
 use scim::filter::{CompareOp, Filter, evaluate, typed};
+use scim::list::sort::SortKey;
+use scim::list::{ListQuery, Order};
 use scim::schema::Attribute;
 use scim::schemas::{ENTERPRISE_USER, GROUP, Schemas, USER};
 use scim::{Object, ResourceType};
@@ -415,6 +417,37 @@ fn sql_and_memory_find_the_same_resources() {
         panic!("{error}");
     }
     assert!(compared.get() >= FILTERS_MIN, "{} filters", compared.get());
+}
+
+#[test]
+fn sql_and_memory_sort_alike() {
+    let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    let schemas = schemas();
+    let outcome = runner.run(&log(), |log| {
+        let tenant = tenant(&log.events);
+        for resource_type in [ResourceType::User, ResourceType::Group] {
+            for (text, _) in compared(resource_type) {
+                let path = AttributePath::parse(&text).unwrap();
+                let Some(path) = typed::typed_path(&path, schemas.of(resource_type)) else { continue };
+                for order in [Order::Ascending, Order::Descending] {
+                    let mut query = ListQuery { order, ..list_of(resource_type, None) };
+                    query.parts[0].sort_by = Some(path.clone());
+                    let page = tenant.reader.list(&query, Some(DOMAIN)).unwrap();
+                    let found: Vec<_> = page.resources.iter().map(|resource| resource.id).collect();
+                    let visible = tenant.visible.iter().filter(|(of, ..)| *of == resource_type);
+                    let mut keyed: Vec<_> =
+                        visible.map(|(_, id, wire)| (SortKey::of(&path, wire), *id)).collect();
+                    keyed.sort_by(|(one, _), (other, _)| order.compare(one.as_ref(), other.as_ref()));
+                    let expected: Vec<_> = keyed.into_iter().map(|(_, id)| id).collect();
+                    prop_assert_eq!(found, expected, "{} {:?}", text, order);
+                }
+            }
+        }
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
 }
 
 #[test]

@@ -57,6 +57,8 @@ fn advertised(http: &HttpRequest) -> Advertised {
     let limits = &house.config.limits;
     Advertised {
         page_max: limits.page_resources_max,
+        page_default: limits.page_resources_default,
+        cursor_seconds: limits.cursor_seconds,
         bulk_operations_max: limits.bulk_operations_max,
         bulk_body_bytes_max: limits.bulk_body_bytes_max,
     }

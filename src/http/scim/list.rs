@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use projections::ViewError;
-use scim::list::{ListQuery, PageLimits, search};
+use scim::list::{ListQuery, search};
 use scim::{ResourceSchema, ResourceType};
 
+use super::pages::{self, PagedList};
 use super::read::derive;
 use super::render::{self, Renderer};
 use super::{CONTENT_TYPE, ScimRequest, body};
@@ -37,9 +38,13 @@ impl ScimRequest<'_> {
     ) -> Result<HttpResponse, Failure> {
         let schemas: Vec<Arc<ResourceSchema>> = types.iter().map(|of| self.schema(*of)).collect();
         let known: Vec<&ResourceSchema> = schemas.iter().map(AsRef::as_ref).collect();
-        let limits = &self.house.config.limits;
-        let page = PageLimits { default: limits.page_resources_default, max: limits.page_resources_max };
-        let query = ListQuery::from_parameters(parameters, &known, page)?;
+        let query = ListQuery::from_parameters(parameters, &known, pages::limits(self.house))?;
+        if query.cursor.is_some() {
+            let list = PagedList::of_client(self, schemas, query, parameters);
+            let (found, answer) = list.answer().await?;
+            trace::results(self.http, found);
+            return Ok(answer);
+        }
         let directory = Arc::clone(&self.directory);
         let (domain, base) = (self.client.domain.clone(), self.base.clone());
         let is_lookup = query.is_lookup();

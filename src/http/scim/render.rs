@@ -5,22 +5,13 @@
 
 use std::fmt::Write as _;
 
-use projections::current::{GroupRef, MemberRow, StoredResource};
+use projections::current::StoredResource;
 use provisioning::Resource;
 use scim::returned::Returned;
 use scim::{Object, ResourceSchema, ResourceType};
 
 use super::conditions::etag;
-
-/// The derived part of a resource: what other resources say about it.
-pub(super) enum Derived {
-    /// A user's groups.
-    Groups(Vec<GroupRef>),
-    /// A group's members.
-    Members(Vec<MemberRow>),
-    /// The answer does not have it.
-    Left,
-}
+pub(super) use crate::as_of::Derived;
 
 /// Everything that rendering needs besides the resource.
 pub(super) struct Renderer<'r> {
@@ -133,13 +124,27 @@ fn push_string(text: &mut String, value: &str) {
 
 /// A list response (RFC 7644 section 3.4.2); `resources` are bodies.
 pub(super) fn list(total: u64, start_index: u64, resources: &[String]) -> String {
+    list_with(total, &format!("\"startIndex\":{start_index}"), resources)
+}
+
+/// A list response of a page by cursor (RFC 9865 section 2); the last page has no next one.
+pub(super) fn paged_list(total: u64, next: Option<&str>, resources: &[String]) -> String {
+    match next {
+        // Of unreserved characters only.
+        Some(next) => list_with(total, &format!("\"nextCursor\":\"{next}\""), resources),
+        None => list_with(total, "", resources),
+    }
+}
+
+fn list_with(total: u64, place: &str, resources: &[String]) -> String {
     let mut text =
         String::with_capacity(256 + resources.iter().map(|resource| resource.len() + 1).sum::<usize>());
     let count = resources.len();
+    let comma = if place.is_empty() { "" } else { "," };
     write!(
         text,
         "{{\"schemas\":[\"urn:ietf:params:scim:api:messages:2.0:ListResponse\"],\"totalResults\":{total},\
-         \"startIndex\":{start_index},\"itemsPerPage\":{count},\"Resources\":["
+         {place}{comma}\"itemsPerPage\":{count},\"Resources\":["
     )
     .expect("writing to a String cannot fail");
     for (index, resource) in resources.iter().enumerate() {
@@ -155,6 +160,7 @@ pub(super) fn list(total: u64, start_index: u64, resources: &[String]) -> String
 /// A decided state in the form in which stored ones are rendered.
 pub(super) fn decided(resource: &Resource, domain: &str) -> StoredResource {
     StoredResource {
+        created_revision: resource.created_revision,
         id: resource.id,
         resource_type: resource.resource_type,
         document: serde_json::to_string(&resource.attributes).expect("a JSON object can be printed"),

@@ -19,7 +19,7 @@ pub fn parameters(body: Value) -> Result<Vec<(String, String)>, ScimError> {
         match name.to_ascii_lowercase().as_str() {
             "schemas" => has_schema = names_search_request(&value),
             "attributes" | "excludedattributes" => parameters.extend(list(name, value)?),
-            "filter" | "sortby" | "sortorder" => parameters.extend(text(name, value)?),
+            "filter" | "sortby" | "sortorder" | "cursor" => parameters.extend(text(name, value)?),
             "startindex" | "count" => parameters.extend(number(name, value)?),
             _ => {}
         }

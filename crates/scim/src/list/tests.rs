@@ -35,6 +35,7 @@ fn only_one_name_and_no_order_is_a_lookup() {
     check(&[("filter", "userName co \"alice\"")], false);
     check(&[("filter", "title eq \"alice\"")], false);
     check(&[("filter", "userName eq \"alice\" or title pr")], false);
+    check(&[("filter", "userName eq \"alice\""), ("cursor", "")], false);
     check(&[], false);
 }
 
@@ -43,9 +44,9 @@ fn without_parameters_the_first_page_of_everything_is_asked_for() {
     let part =
         Part { resource_type: ResourceType::User, filter: None, sort_by: None, returned: Returned::Default };
     let (parts, order, notes) = (vec![part], Order::Created, Vec::new());
-    let expected = ListQuery { parts, order, start_index: 1, count: 100, notes };
+    let expected = ListQuery { parts, order, start_index: 1, cursor: None, count: 100, notes };
     assert_eq!(read(&[]).unwrap(), expected);
-    assert_eq!(read(&[("aadOptscim062020", ""), ("cursor", "x")]).unwrap(), expected);
+    assert_eq!(read(&[("aadOptscim062020", ""), ("cursors", "x")]).unwrap(), expected);
 }
 
 #[test]
