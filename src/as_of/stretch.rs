@@ -97,6 +97,8 @@ impl Question {
             }
         }
         resources.sort_by_key(|stored| stored.created_revision);
+        // Whatever changed after `current.db` was read, and before history was, is in both halves.
+        resources.dedup_by_key(|stored| stored.created_revision);
         Ok(Found { resources, end, events })
     }
 
