@@ -8,6 +8,7 @@ use std::time::Duration;
 use muster::app::Sources;
 use muster::clock::ManualClock;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::harness::{Answer, Tenant, TestService, id_of};
 
@@ -279,7 +280,7 @@ async fn every_resource_comes_once_while_others_write() {
     let House { acme, users, .. } = house(&service).await;
     let (stop, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let write = || write_until(Arc::clone(&stop), Arc::clone(&writes), acme.clone(), users.clone());
-    let others: Vec<_> = (0..3).map(|_| tokio::spawn(write())).collect();
+    let others: JoinSet<_> = (0..3).map(|_| write()).collect();
     let queries = [Query::new("/Users", &[]), Query::new("/Users", &[("sortBy", "title")])];
     for query in queries.iter().cycle().take(6) {
         let before = writes.load(Ordering::Relaxed);
@@ -293,9 +294,7 @@ async fn every_resource_comes_once_while_others_write() {
         }
     }
     stop.store(true, Ordering::Relaxed);
-    for other in others {
-        other.await.unwrap();
-    }
+    others.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -386,7 +385,7 @@ async fn a_cursor_expires_as_it_is_advertised() {
         clock.advance(Duration::from_secs(599));
         cursor = next(&page(cursor).await.expect(200));
     }
-    clock.advance(Duration::from_secs(600));
+    clock.advance(Duration::from_mins(10));
     page(cursor).await.refused(400, Some("expiredCursor"), "cursor_expired");
     // Without a parameter that asks for a method, it is the index.
     let list = acme.get("/Users?count=5").await.expect(200);
@@ -413,13 +412,13 @@ async fn an_auditor_sees_users_and_groups_as_they_were_at_an_instant() {
     let service = TestService::start_with(|_| (), sources).await;
     let house = house(&service).await;
     let ask = async |path: &str| service.admin("GET", &format!("/audit/v1/acme/{path}"), None).await;
-    clock.advance(Duration::from_secs(60));
+    clock.advance(Duration::from_mins(1));
     let at = encoded(&now(&clock));
     let mut before = Vec::new();
     for query in house.queries().into_iter().filter(|query| query.endpoint != "/") {
         before.push((query.whole(&house.acme).await, query));
     }
-    clock.advance(Duration::from_secs(60));
+    clock.advance(Duration::from_mins(1));
     house.change().await;
     for (whole, query) in &before {
         let parameters = query.parameters.iter().map(|(name, value)| format!("&{name}={}", encoded(value)));
