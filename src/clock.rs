@@ -37,7 +37,7 @@ pub trait IdSource: Send + Sync + Debug {
     fn next(&self) -> Uuid;
 }
 
-/// Ids from the operating system's clock and randomness.
+/// Ids from the operating system's clock, and from a generator of each thread that the operating system seeds.
 ///
 /// Each id is greater than the one before, also within a millisecond and when the clock steps back: then the
 /// last instant is kept and counted on.

@@ -5,6 +5,7 @@
 //! up to it, never beyond. A directory that met a gap, a wrong hash or an unknown event type is halted: it
 //! answers nothing from then on, and says why.
 
+mod ahead;
 mod batches;
 mod bulk;
 pub mod catch_up;
@@ -260,6 +261,9 @@ impl Directory {
     }
 
     async fn waits_for(&self, may_go_on: impl Fn(&Trouble) -> bool) -> bool {
+        if self.condition.is(&may_go_on) {
+            return true;
+        }
         let mut trouble = self.condition.subscribe();
         let waited = trouble.wait_for(|trouble| trouble.halted.is_some() || may_go_on(trouble));
         let waited = tokio::time::timeout(READ_WAIT_MAX, waited).await;

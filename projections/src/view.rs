@@ -26,8 +26,12 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// Page cache of a rebuild in KiB: random inserts into the narrow tables stay in memory.
 const REBUILD_CACHE_KIB: i64 = 64 * 1024;
-/// Page cache of a reader in KiB. Each commit empties it, so a large one costs memory and gains nothing.
-const READER_CACHE_KIB: i64 = 512;
+/// Page cache of a reader in KiB, which it takes page by page as it reads them: the inner pages and the index of ids
+/// of a hundred thousand users. Each commit empties it.
+const READER_CACHE_KIB: i64 = 8 * 1024;
+/// What SQLite may take in all, in bytes, in all files of the process: beyond it, each cache makes do with the pages
+/// that it has.
+const MEMORY_MAX: i64 = 96 * 1024 * 1024;
 /// Prepared statements kept by each connection; filters of the same shape share one.
 const STATEMENTS_KEPT: usize = 64;
 
@@ -161,6 +165,7 @@ impl Layout {
         let connection = self.connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         self.set(&connection, "query_only", true)?;
         self.set(&connection, "cache_size", -READER_CACHE_KIB)?;
+        self.set(&connection, "soft_heap_limit", MEMORY_MAX)?;
         self.check(&connection, None)?;
         Ok(connection)
     }

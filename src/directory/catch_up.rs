@@ -7,6 +7,7 @@ use provisioning::{Recorded, Revision};
 
 use super::decode::{self, DecodeError};
 use crate::event_log::{EventLog, ReadError};
+use crate::merkle::Hash;
 use crate::sealing::KeyStore;
 
 /// How many events one transaction of a catching-up view takes in, at about.
@@ -70,19 +71,21 @@ pub fn contained(
     Ok(())
 }
 
-/// The next whole transactions behind `after` and up to `up_to`, where one ends: at least one. A log that ends
-/// inside of a transaction is broken there, since an append stores whole ones.
+/// The next whole transactions behind `after` and up to `up_to`, where one ends: at least one, and no further one
+/// behind so many `events_max`. A log that ends inside of a transaction is broken there, since an append stores whole
+/// ones.
 pub fn transactions(
     log: &dyn EventLog,
     keys: &KeyStore,
     after: Revision,
     up_to: Revision,
+    events_max: usize,
 ) -> Result<Vec<Recorded>, CatchUpError> {
     let mut events: Vec<Recorded> = Vec::new();
     let mut whole = 0;
     let mut last = after;
-    while last < up_to && (whole == 0 || events.len() < EVENTS_PER_COMMIT) {
-        let limit = EVENTS_PER_COMMIT.min(usize::try_from(up_to.0 - last.0).unwrap_or(EVENTS_PER_COMMIT));
+    while last < up_to && (whole == 0 || events.len() < events_max) {
+        let limit = events_max.min(usize::try_from(up_to.0 - last.0).unwrap_or(events_max));
         let stored = log.read(last, limit)?;
         if stored.is_empty() {
             break;
@@ -105,34 +108,33 @@ pub fn transactions(
     Ok(events)
 }
 
-/// Brings `current.db` up to `up_to` and returns where it stands; `progress` is told after each step.
+/// Brings `current.db` up to `up_to` and returns where it stands.
 pub fn current(
     view: &mut CurrentWriter,
     log: &dyn EventLog,
     keys: &KeyStore,
     up_to: Revision,
-    mut progress: impl FnMut(Revision),
 ) -> Result<Revision, CatchUpError> {
     loop {
         let position = view.position()?.revision;
         if position >= up_to {
             return Ok(position);
         }
-        let events = transactions(log, keys, position, up_to)?;
+        let events = transactions(log, keys, position, up_to, EVENTS_PER_COMMIT)?;
         let Some(last) = events.last().map(|event| event.header.revision) else { return Ok(position) };
-        let root = log.root_at(last)?;
-        view.begin()?;
-        let applied = events
-            .iter()
-            .try_for_each(|event| view.apply(event).map(drop))
-            .and_then(|()| view.set_root(root))
-            .and_then(|()| view.commit());
-        if let Err(error) = applied {
-            view.roll_back();
-            return Err(error.into());
-        }
-        progress(last);
+        take_in(view, &events, log.root_at(last)?)?;
     }
+}
+
+/// Takes whole transactions into `current.db` in one of its own.
+pub(super) fn take_in(view: &mut CurrentWriter, events: &[Recorded], root: Hash) -> Result<(), ViewError> {
+    view.begin()?;
+    let applied = events
+        .iter()
+        .try_for_each(|event| view.apply(event).map(drop))
+        .and_then(|()| view.set_root(root))
+        .and_then(|()| view.commit());
+    applied.inspect_err(|_| view.roll_back())
 }
 
 /// Brings `history.db` up to `up_to` and returns where it stands; `progress` is told after each step.
@@ -148,7 +150,7 @@ pub fn history(
         if position >= up_to {
             return Ok(position);
         }
-        let events = transactions(log, keys, position, up_to)?;
+        let events = transactions(log, keys, position, up_to, EVENTS_PER_COMMIT)?;
         let Some(last) = events.last().map(|event| event.header.revision) else { return Ok(position) };
         view.apply(&events, log.root_at(last)?)?;
         progress(last);

@@ -105,6 +105,10 @@ impl Condition {
         self.0.send_if_modified(|trouble| trouble.damage_mut(view).take().is_some());
     }
 
+    pub(super) fn is(&self, so: impl Fn(&Trouble) -> bool) -> bool {
+        so(&self.0.borrow())
+    }
+
     pub(super) fn now(&self) -> Trouble {
         self.0.borrow().clone()
     }

@@ -194,7 +194,7 @@ impl Writer {
     }
 
     fn catch_up(&mut self, up_to: Revision) -> Result<Revision, BatchFailure> {
-        Ok(catch_up::current(&mut self.view, self.log.as_ref(), &self.keys, up_to, |_| ())?)
+        Ok(catch_up::current(&mut self.view, self.log.as_ref(), &self.keys, up_to)?)
     }
 }
 

@@ -172,7 +172,7 @@ impl Directory {
             named,
         )?);
         let catch_up =
-            |view: &mut CurrentWriter| catch_up::current(view, log.as_ref(), &keys, head, |_| ()).map(drop);
+            |view: &mut CurrentWriter| catch_up::current(view, log.as_ref(), &keys, head).map(drop);
         if let Err(error) = catch_up(&mut view) {
             // What is broken may show only now, when the view is written to.
             let CatchUpError::View(ViewError::Broken { .. }) = error else { return Err(error.into()) };

@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
 
 use projections::current::CurrentWriter;
@@ -16,6 +17,7 @@ use provisioning::Revision;
 use serde::Serialize;
 
 use super::Directory;
+use super::ahead::{self, Step};
 use super::catch_up::{self, CatchUpError};
 use super::condition::View;
 use super::open::remove_view;
@@ -127,35 +129,51 @@ impl Directory {
             view.store(at.0, Ordering::Relaxed);
             self.rebuilt(current.load(Ordering::Relaxed) + history.load(Ordering::Relaxed));
         };
-        // The views know nothing of each other, nor of the tree beyond its leaves, so all are seen to at the same time.
+        let paths = (self.beside("current.db", "rebuild"), self.beside("history.db", "rebuild"));
+        let fill_current = |steps: Receiver<Arc<Step>>| {
+            self.build_current(&paths.0, |view| {
+                steps.iter().try_for_each(|step| {
+                    catch_up::take_in(view, &step.events, step.root)?;
+                    reached(&current, view.position()?.revision);
+                    Ok(())
+                })
+            })
+        };
+        let fill_history = |steps: Receiver<Arc<Step>>| {
+            self.build_history(&paths.1, |view| {
+                steps.iter().try_for_each(|step| {
+                    view.apply(&step.events, step.root)?;
+                    reached(&history, view.position()?.revision);
+                    Ok(())
+                })
+            })
+        };
+        // The views know nothing of the tree beyond its leaves, so it is seen to at the same time.
         let built = std::thread::scope(|scope| {
             let tree = scope.spawn(|| self.log.check_tree(total));
-            let beside = scope.spawn(|| self.rebuild_history(total, |at| reached(&history, at)));
-            let built = self.rebuild_current(total, |at| reached(&current, at));
-            built.and(joined(beside)).and(joined(tree).map_err(CatchUpError::from))
+            let built = ahead::feed(self.log.as_ref(), &self.keys, total, fill_current, fill_history);
+            let tree = tree.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            built.and(tree.map_err(CatchUpError::from))
         });
-        self.halting(built)
+        self.halting(built)?;
+        self.halting(self.swap_current(&paths.0).and_then(|()| self.swap_history(&paths.1)))
     }
 
     /// Makes one view anew.
     pub(super) fn make_anew(&self, view: View) -> Result<(), CatchUpError> {
         let _alone = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         match view {
-            View::Current => self.rebuild_current(self.position(), |_| ()),
-            View::History => self.rebuild_history(self.position(), |_| ()),
+            View::Current => {
+                let path = self.beside("current.db", "rebuild");
+                self.current_up_to(&path, self.position())?;
+                self.swap_current(&path)
+            }
+            View::History => {
+                let path = self.beside("history.db", "rebuild");
+                self.history_up_to(&path, self.position())?;
+                self.swap_history(&path)
+            }
         }
-    }
-
-    fn rebuild_current(&self, up_to: Revision, progress: impl FnMut(Revision)) -> Result<(), CatchUpError> {
-        let path = self.beside("current.db", "rebuild");
-        self.build_current(&path, up_to, progress)?;
-        self.swap_current(&path)
-    }
-
-    fn rebuild_history(&self, up_to: Revision, progress: impl FnMut(Revision)) -> Result<(), CatchUpError> {
-        let path = self.beside("history.db", "rebuild");
-        self.build_history(&path, up_to, progress)?;
-        self.swap_history(&path)
     }
 
     /// What the log cannot give to a new view, it cannot give to anybody.
@@ -177,16 +195,15 @@ impl Directory {
         self.folder.join(format!("{view}.{purpose}"))
     }
 
-    /// Fills a new file as fast as possible and closes it.
+    /// Begins a new file, fills it as fast as possible and closes it.
     fn build_current(
         &self,
         path: &Path,
-        up_to: Revision,
-        progress: impl FnMut(Revision),
+        fill: impl FnOnce(&mut CurrentWriter) -> Result<(), CatchUpError>,
     ) -> Result<(), CatchUpError> {
         remove_view(path);
         let mut view = CurrentWriter::open_for_rebuild(path, self.stream)?;
-        catch_up::current(&mut view, self.log.as_ref(), &self.keys, up_to, progress)?;
+        fill(&mut view)?;
         Ok(view.finish()?)
     }
 
@@ -194,13 +211,24 @@ impl Directory {
     fn build_history(
         &self,
         path: &Path,
-        up_to: Revision,
-        progress: impl FnMut(Revision),
+        fill: impl FnOnce(&mut HistoryWriter) -> Result<(), CatchUpError>,
     ) -> Result<(), CatchUpError> {
         remove_view(path);
         let mut view = HistoryWriter::open_for_rebuild(path, self.stream)?;
-        catch_up::history(&mut view, self.log.as_ref(), &self.keys, up_to, progress)?;
+        fill(&mut view)?;
         Ok(view.finish()?)
+    }
+
+    /// Builds one view alone.
+    fn current_up_to(&self, path: &Path, up_to: Revision) -> Result<(), CatchUpError> {
+        let log = self.log.as_ref();
+        self.build_current(path, |view| catch_up::current(view, log, &self.keys, up_to).map(drop))
+    }
+
+    /// Likewise.
+    fn history_up_to(&self, path: &Path, up_to: Revision) -> Result<(), CatchUpError> {
+        let log = self.log.as_ref();
+        self.build_history(path, |view| catch_up::history(view, log, &self.keys, up_to, |_| ()).map(drop))
     }
 
     /// Takes in what was written meanwhile, while no batch runs, and swaps the files.
@@ -208,7 +236,7 @@ impl Directory {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rebuilt = CurrentWriter::open(path, self.stream)?;
         let head = self.log.head()?.revision;
-        catch_up::current(&mut rebuilt, self.log.as_ref(), &self.keys, head, |_| ())?;
+        catch_up::current(&mut rebuilt, self.log.as_ref(), &self.keys, head)?;
         drop(rebuilt);
         let Some(old) = writer.take() else { return Ok(()) };
         drop(old.view);
@@ -257,11 +285,11 @@ impl Directory {
         self.log.check_tree(self.position())?;
         let (position, live) = self.live_tables(View::Current, "current.db")?;
         let aside = self.beside("current.db", "check");
-        self.build_current(&aside, position.revision, |_| ())?;
+        self.current_up_to(&aside, position.revision)?;
         let current = compare("current", &live, &aside)?;
         let (at, live) = self.live_tables(View::History, "history.db")?;
         let aside = self.beside("history.db", "check");
-        self.build_history(&aside, at.revision, |_| ())?;
+        self.history_up_to(&aside, at.revision)?;
         let history = compare("history", &live, &aside)?;
         let equal = current.equal && history.equal;
         Ok(CheckReport { equal, position: position.revision, views: vec![current, history] })
@@ -272,10 +300,6 @@ impl Directory {
         let tables = projections::digest::tables_at(&self.folder.join(file));
         tables.inspect_err(|error| self.notice(view, Some(error)))
     }
-}
-
-fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 type Tables = std::collections::BTreeMap<String, String>;

@@ -65,14 +65,14 @@ impl AppendOutcome {
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Request {
     method: &'static str,
-    route: String,
+    route: &'static str,
     status_class: &'static str,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Route {
     method: &'static str,
-    route: String,
+    route: &'static str,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -218,12 +218,9 @@ impl Metrics {
     }
 
     /// A request was answered. `route` is the route's template, never the path.
-    pub fn request_answered(&self, method: &str, route: &str, status: u16, elapsed: Duration) {
+    pub fn request_answered(&self, method: &str, route: &'static str, status: u16, elapsed: Duration) {
         let method = method_label(method);
-        let route = route.to_owned();
-        self.requests
-            .get_or_create(&Request { method, route: route.clone(), status_class: status_class(status) })
-            .inc();
+        self.requests.get_or_create(&Request { method, route, status_class: status_class(status) }).inc();
         self.request_duration.get_or_create(&Route { method, route }).observe(elapsed.as_secs_f64());
     }
 

@@ -1,7 +1,8 @@
 //! Lists: filter, order, page, total (RFC 7644 section 3.4.2), over one resource type or several.
 //!
 //! A page is found in two steps: first the row numbers, in order, from indexes where there are any; then the
-//! documents of this page alone. Both, and the total, are read from one state.
+//! documents of this page alone. Whoever asks sees to it that both, and the total, are read from one state
+//! ([`CurrentReader::snapshot`]).
 
 use rusqlite::types::Value;
 use rusqlite::{Statement, params_from_iter};
@@ -22,7 +23,6 @@ impl CurrentReader {
     }
 
     fn page(&self, query: &ListQuery, domain: Option<&str>) -> rusqlite::Result<Page> {
-        let snapshot = self.connection.unchecked_transaction()?;
         let skipped = query.start_index.saturating_sub(1);
         let rids = match query.count {
             0 => Vec::new(),
@@ -35,7 +35,6 @@ impl CurrentReader {
         let ends = rids.len() < query.count && (found > 0 || skipped == 0);
         let total = if ends { skipped + found } else { self.total(query, domain)? };
         let resources = self.rows(rids, domain)?;
-        snapshot.finish()?;
         Ok(Page { total, resources })
     }
 

@@ -1,7 +1,7 @@
 //! Reading the view: single resources, members, groups, the tenancy.
 //!
-//! A reader sees committed states only and never holds one: no transaction outlives a call, since an open one
-//! would keep the WAL growing. Documents are handed on as text; nothing here parses one.
+//! A reader sees committed states only and never holds one for long: no transaction outlives a call, since an open
+//! one would keep the WAL growing. Documents are handed on as text; nothing here parses one.
 
 use std::path::Path;
 
@@ -39,11 +39,41 @@ impl CurrentReader {
         id: ResourceId,
         domain: Option<&str>,
     ) -> Result<Option<StoredResource>, ViewError> {
+        let alone = self.resource_and(resource_type, id, domain, |_| Ok(()))?;
+        Ok(alone.map(|(stored, ())| stored))
+    }
+
+    /// One visible resource, and what `also` reads about it: from the same state, which the statement that found
+    /// the resource holds meanwhile.
+    pub fn resource_and<T>(
+        &self,
+        resource_type: ResourceType,
+        id: ResourceId,
+        domain: Option<&str>,
+        also: impl FnOnce(&StoredResource) -> Result<T, ViewError>,
+    ) -> Result<Option<(StoredResource, T)>, ViewError> {
         let resource = "SELECT r.id, r.type, r.revision, r.created_at, r.modified_at, r.document,
                                (SELECT x.value FROM external_ids AS x WHERE x.rid = r.rid AND x.domain = ?3), r.rid
                         FROM resources AS r WHERE r.id = ?1 AND r.type = ?2 AND r.hidden = 0";
         let keys = params![Column(id), Column(resource_type), domain];
-        query::one(&self.connection, resource, keys, stored).map_err(failed)
+        let found = query::one(&self.connection, resource, keys, |row| {
+            let stored = stored(row)?;
+            let read = also(&stored);
+            Ok((stored, read))
+        });
+        let Some((stored, read)) = found.map_err(failed)? else { return Ok(None) };
+        Ok(Some((stored, read?)))
+    }
+
+    /// Calls `read`, all of whose answers come from one committed state.
+    pub fn snapshot<T, E: From<ViewError>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let boundary = |statement| query::execute(&self.connection, statement, []).map_err(failed);
+        boundary("BEGIN")?;
+        let answer = read();
+        let ended = boundary("COMMIT");
+        let answer = answer?;
+        ended?;
+        Ok(answer)
     }
 
     /// The resources of a page.

@@ -50,16 +50,18 @@ impl ScimRequest<'_> {
         let is_lookup = query.is_lookup();
         let work = move || -> Result<(u64, String), ViewError> {
             directory.with_current(|reader| {
-                let page = reader.list(&query, Some(&domain))?;
-                let mut bodies = Vec::with_capacity(page.resources.len());
-                for stored in &page.resources {
-                    let asked = query.parts.iter().zip(&schemas);
-                    let mut asked = asked.filter(|(part, _)| part.resource_type == stored.resource_type);
-                    let Some((part, schema)) = asked.next() else { continue };
-                    let renderer = Renderer { base: &base, schema, returned: &part.returned };
-                    bodies.push(renderer.resource(stored, &derive(reader, stored, &part.returned)?));
-                }
-                Ok((page.total, render::list(page.total, query.start_index, &bodies)))
+                reader.snapshot(|| {
+                    let page = reader.list(&query, Some(&domain))?;
+                    let mut bodies = Vec::with_capacity(page.resources.len());
+                    for stored in &page.resources {
+                        let asked = query.parts.iter().zip(&schemas);
+                        let mut asked = asked.filter(|(part, _)| part.resource_type == stored.resource_type);
+                        let Some((part, schema)) = asked.next() else { continue };
+                        let renderer = Renderer { base: &base, schema, returned: &part.returned };
+                        bodies.push(renderer.resource(stored, &derive(reader, stored, &part.returned)?));
+                    }
+                    Ok((page.total, render::list(page.total, query.start_index, &bodies)))
+                })
             })
         };
         // A look-up costs what a GET by id costs and is read here; anything else may look at every resource.

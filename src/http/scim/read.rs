@@ -44,11 +44,8 @@ impl ScimRequest<'_> {
             let returned = returned.clone();
             move |directory: &Directory| -> Result<_, ViewError> {
                 directory.with_current(|reader| {
-                    let Some(stored) = reader.resource(resource_type, id, Some(&domain))? else {
-                        return Ok(None);
-                    };
-                    let derived = derive(reader, &stored, &returned)?;
-                    Ok(Some((stored, derived)))
+                    let derived = |stored: &StoredResource| derive(reader, stored, &returned);
+                    reader.resource_and(resource_type, id, Some(&domain), derived)
                 })
             }
         };

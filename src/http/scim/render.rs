@@ -41,8 +41,7 @@ impl Renderer<'_> {
         text.push_str("{\"schemas\":[");
         push_string(&mut text, &self.schema.core.id);
         for extension in &self.schema.extensions {
-            // The URN as a key with an object behind it cannot occur inside a JSON string: its quotes would be escaped.
-            if document.contains(&format!("\"{}\":{{", extension.id)) {
+            if has_object(document, &extension.id) {
                 text.push(',');
                 push_string(&mut text, &extension.id);
             }
@@ -116,6 +115,13 @@ impl Renderer<'_> {
         push_string(text, display);
         write!(text, ",\"type\":\"{kind}\"}}").expect("writing to a String cannot fail");
     }
+}
+
+/// Whether a document has an object under that key. A key with an object behind it cannot occur inside a JSON string:
+/// its quotes would be escaped.
+fn has_object(document: &str, key: &str) -> bool {
+    let behind = |head: &str| head.strip_suffix("\":")?.strip_suffix(key)?.strip_suffix('"').map(drop);
+    document.match_indices('{').any(|(at, _)| behind(&document[..at]).is_some())
 }
 
 fn push_string(text: &mut String, value: &str) {
