@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use provisioning::{EventId, Revision, StreamId};
 
-use crate::merkle::Hash;
+pub use crate::merkle::Hash;
 
 /// One read answers about this much at most, headers and payloads together: the last event may exceed it.
 const READ_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -10,8 +10,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use provisioning::{Recorded, Revision};
 
 use super::catch_up::{self, CatchUpError};
-use crate::event_log::EventLog;
-use crate::merkle::Hash;
+use crate::event_log::{EventLog, Hash};
 use crate::sealing::KeyStore;
 
 /// How many events are read in one step, at about. Few, so that the memory which they took is soon used again.

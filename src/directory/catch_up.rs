@@ -6,8 +6,7 @@ use projections::history::HistoryWriter;
 use provisioning::{Recorded, Revision};
 
 use super::decode::{self, DecodeError};
-use crate::event_log::{EventLog, ReadError};
-use crate::merkle::Hash;
+use crate::event_log::{EventLog, Hash, ReadError};
 use crate::sealing::KeyStore;
 
 /// How many events one transaction of a catching-up view takes in, at about.
