@@ -201,7 +201,7 @@ impl<'r> PagedList<'r> {
         let opened = self.house.seal.open(text, &self.purpose);
         let cursor = opened.and_then(|bytes| Cursor::from_bytes(&bytes)).ok_or_else(invalid)?;
         let committed = *self.directory.committed().borrow();
-        if cursor.expires_at <= context::of(self.http).received_at.0 || cursor.revision > committed.0 {
+        if cursor.expires_at < context::of(self.http).received_at.0 || cursor.revision > committed.0 {
             let detail = "the cursor has expired; begin again with an empty cursor, and ask for each page within \
                           the cursorTimeout of /ServiceProviderConfig";
             return Err(ScimError::new(ScimType::ExpiredCursor, "cursor_expired", detail).into());
