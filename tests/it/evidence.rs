@@ -82,7 +82,8 @@ impl<'s> Watch<'s> {
     }
 }
 
-/// The files below a folder, whatever they are, that contain these bytes.
+/// The files below a folder, whatever they are, that contain these bytes. A file that is gone between the listing and
+/// the look (a journal of SQLite's, while the service runs) holds nothing any more.
 pub(crate) fn files_with(folder: &Path, bytes: &[u8]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("the folder can be read") {
@@ -90,7 +91,11 @@ pub(crate) fn files_with(folder: &Path, bytes: &[u8]) -> Vec<PathBuf> {
         if path.is_dir() {
             found.extend(files_with(&path, bytes));
         } else {
-            let content = std::fs::read(&path).expect("the file can be read");
+            let content = match std::fs::read(&path) {
+                Ok(content) => content,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => panic!("{}: {error}", path.display()),
+            };
             if content.windows(bytes.len()).any(|window| window == bytes) {
                 found.push(path);
             }

@@ -293,7 +293,8 @@ fn open_to_others(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let metadata = std::fs::metadata(&path).unwrap();
+        // A journal of SQLite's may be gone since it was listed.
+        let Ok(metadata) = std::fs::metadata(&path) else { continue };
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             found.push(format!("{} {mode:o}", path.display()));
