@@ -3,6 +3,8 @@
 //! This is the one form that evaluators see, so that memory and SQL cannot disagree about what a name or a
 //! value means.
 
+mod primary;
+
 use chrono::{DateTime, NaiveDateTime};
 use serde_json::Value;
 
@@ -149,7 +151,12 @@ impl<'s> Scope<'s> {
                     return Err(refused("filter_complex_attribute", detail));
                 };
                 let value = typed_value(path, &typed, *op, value)?;
-                Ok(TypedFilter::Compare(Comparison { path: typed, op: *op, value }))
+                let comparison = Comparison { path: typed, op: *op, value };
+                Ok(if self.is_primary(&comparison.path) {
+                    primary::filter(comparison)
+                } else {
+                    TypedFilter::Compare(comparison)
+                })
             }
             Filter::ValuePath { path, filter } => {
                 let (located, attribute) = self.locate(path)?;
@@ -209,6 +216,15 @@ impl<'s> Scope<'s> {
             case_exact: end.case_exact,
         };
         Ok((typed, end))
+    }
+
+    /// Whether a path ends at the `primary` of a multi-valued attribute.
+    fn is_primary(self, path: &TypedPath) -> bool {
+        path.value_type == AttributeType::Boolean
+            && match self {
+                Self::Resource(..) => path.multi_valued && path.sub_attribute.as_deref() == Some("primary"),
+                Self::Element(of) => of.multi_valued && path.attribute == "primary",
+            }
     }
 
     fn find(

@@ -83,7 +83,32 @@ fn one_value_of_a_list_is_enough() {
             &format!("schemas eq \"{ENTERPRISE_USER}\""),
             r#"groups eq "g1""#,
         ],
-        &[r#"emails eq "nobody""#, r#"not (emails.type eq "work")"#, "emails.primary eq false"],
+        &[r#"emails eq "nobody""#, r#"not (emails.type eq "work")"#],
+    );
+}
+
+/// RFC 7643 section 2.4: `primary` that is not there is `false`.
+#[test]
+fn a_value_that_does_not_say_is_not_the_primary_one() {
+    check(
+        &[
+            "emails.primary eq false",
+            "emails.primary ne true",
+            "emails.primary ne false",
+            "emails[primary eq false]",
+            r#"emails[type eq "other" and primary eq false]"#,
+            r#"emails[type eq "work" and primary ne false]"#,
+            "roles.primary ne true",
+            "roles.primary ne false",
+            "emails[primary eq null]",
+        ],
+        &[
+            r#"emails[type eq "other" and primary eq true]"#,
+            r#"emails[type eq "other" and primary ne false]"#,
+            r#"emails[type eq "work" and primary eq false]"#,
+            "roles.primary eq false",
+            "roles.primary eq true",
+        ],
     );
 }
 
