@@ -20,6 +20,37 @@ pub struct AttributePath {
     pub attribute: String,
     /// The sub-attribute's name.
     pub sub_attribute: Option<String>,
+    /// Where it was written, if it was part of a longer text.
+    pub written: Written,
+}
+
+/// Where a path begins in a longer text, for errors that are found only after reading. It says nothing of what the
+/// path is: any two are equal. Prints as the beginning of an error text (`filter position 7: `), or as nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Written(Option<(&'static str, usize)>);
+
+impl Written {
+    /// In a text of that kind, so many bytes from its start.
+    pub(crate) fn at(subject: &'static str, offset: usize) -> Self {
+        Self(Some((subject, offset)))
+    }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Written {}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some((subject, offset)) => write!(f, "{subject} position {}: ", offset + 1),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A path whose names have been found in the schemas of a resource type.
@@ -51,6 +82,11 @@ impl Unexpected {
 }
 
 impl AttributePath {
+    /// A path of these parts, written nowhere.
+    pub(crate) fn of(schema: Option<String>, attribute: String, sub_attribute: Option<String>) -> Self {
+        Self { schema, attribute, sub_attribute, written: Written::default() }
+    }
+
     /// Reads a path; the error names the offset and what was expected.
     pub fn parse(text: &str) -> Result<Self, ScimError> {
         Self::scan(text).map_err(Unexpected::in_path)
@@ -62,7 +98,7 @@ impl AttributePath {
             // Names begin with a letter: a last part that begins with a digit still belongs to the URN.
             Some(colon) if text[colon + 1..].starts_with(|first: char| first.is_ascii_digit()) => {
                 let schema = Some(urn(text)?.to_owned());
-                return Ok(Self { schema, attribute: String::new(), sub_attribute: None });
+                return Ok(Self::of(schema, String::new(), None));
             }
             Some(colon) => (Some(urn(&text[..colon])?.to_owned()), colon + 1),
             None => (None, 0),
@@ -72,7 +108,7 @@ impl AttributePath {
             None => (&text[start..], None),
         };
         let attribute = name(attribute, start)?.to_owned();
-        Ok(Self { schema, attribute, sub_attribute })
+        Ok(Self::of(schema, attribute, sub_attribute))
     }
 
     /// Finds the path's names in the schemas, whatever their case; `None` if one of them does not exist.

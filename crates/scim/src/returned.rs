@@ -170,11 +170,11 @@ fn known_paths(names: &str, schema: &ResourceSchema) -> Vec<AttributePath> {
     for name in names.split(',') {
         let Ok(path) = AttributePath::parse(name.trim()) else { continue };
         let Some(resolved) = path.resolve(schema) else { continue };
-        let path = AttributePath {
-            schema: resolved.extension.map(|extension| extension.id.clone()),
-            attribute: resolved.attribute.map(|attribute| attribute.name.clone()).unwrap_or_default(),
-            sub_attribute: resolved.sub_attribute.map(|attribute| attribute.name.clone()),
-        };
+        let path = AttributePath::of(
+            resolved.extension.map(|extension| extension.id.clone()),
+            resolved.attribute.map(|attribute| attribute.name.clone()).unwrap_or_default(),
+            resolved.sub_attribute.map(|attribute| attribute.name.clone()),
+        );
         if !paths.contains(&path) {
             paths.push(path);
         }

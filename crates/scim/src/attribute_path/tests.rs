@@ -15,12 +15,9 @@ pub(crate) fn any_path() -> impl Strategy<Value = AttributePath> {
     ];
     let name = || prop_oneof![4 => "[a-zA-Z][a-zA-Z0-9_-]{0,8}", 1 => "[$]ref|not|and|or|pr|eq"];
     let usual = (proptest::option::of(urn), name(), proptest::option::of(name()))
-        .prop_map(|(schema, attribute, sub_attribute)| AttributePath { schema, attribute, sub_attribute });
-    let whole_schema = "urn:[a-z]{1,8}:[0-9][.][0-9]".prop_map(|schema| AttributePath {
-        schema: Some(schema),
-        attribute: String::new(),
-        sub_attribute: None,
-    });
+        .prop_map(|(schema, attribute, sub_attribute)| AttributePath::of(schema, attribute, sub_attribute));
+    let whole_schema = "urn:[a-z]{1,8}:[0-9][.][0-9]"
+        .prop_map(|schema| AttributePath::of(Some(schema), String::new(), None));
     prop_oneof![9 => usual, 1 => whole_schema]
 }
 
@@ -42,11 +39,8 @@ proptest! {
 
 #[track_caller]
 fn check(text: &str, schema: Option<&str>, attribute: &str, sub_attribute: Option<&str>) {
-    let expected = AttributePath {
-        schema: schema.map(str::to_owned),
-        attribute: attribute.to_owned(),
-        sub_attribute: sub_attribute.map(str::to_owned),
-    };
+    let expected =
+        AttributePath::of(schema.map(str::to_owned), attribute.to_owned(), sub_attribute.map(str::to_owned));
     assert_eq!(AttributePath::parse(text), Ok(expected));
 }
 

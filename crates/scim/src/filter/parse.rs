@@ -7,7 +7,7 @@
 use serde_json::{Number, Value};
 
 use super::{CompareOp, Filter};
-use crate::attribute_path::{AttributePath, is_path_byte};
+use crate::attribute_path::{AttributePath, Written, is_path_byte};
 use crate::{ScimError, ScimType};
 
 /// The longest filter that is read, in bytes.
@@ -106,6 +106,7 @@ impl<'t> Parser<'t> {
         }
         let path = AttributePath::scan(word)
             .map_err(|error| self.unexpected(start + error.offset, error.expected))?;
+        let path = AttributePath { written: Written::at(self.subject, start), ..path };
         if self.peek() == Some(b'[') {
             return self.value_path(path, place);
         }

@@ -148,7 +148,7 @@ impl<'s> Scope<'s> {
                         "{path} has parts; the filter must name one of them, such as {path}.{}",
                         attribute.sub_attributes.first().map_or("value", |first| &first.name)
                     );
-                    return Err(refused("filter_complex_attribute", detail));
+                    return Err(refused(path, "filter_complex_attribute", &detail));
                 };
                 let value = typed_value(path, &typed, *op, value)?;
                 let comparison = Comparison { path: typed, op: *op, value };
@@ -162,7 +162,7 @@ impl<'s> Scope<'s> {
                 let (located, attribute) = self.locate(path)?;
                 if attribute.value_type != AttributeType::Complex {
                     let detail = format!("{path} has no parts that a filter in brackets could be about");
-                    return Err(refused("filter_not_complex", detail));
+                    return Err(refused(path, "filter_not_complex", &detail));
                 }
                 let filter = Box::new(Scope::Element(attribute).check(filter)?);
                 Ok(TypedFilter::ValuePath { path: located, filter })
@@ -197,13 +197,12 @@ impl<'s> Scope<'s> {
         let (extension, attribute, sub_attribute) = self.find(path).ok_or_else(|| {
             let name = path.to_string();
             let name = if is_plain_name(&name) { name } else { "something".to_owned() };
-            let detail =
-                format!("the filter names {name}, which is no attribute here; use one from /Schemas");
-            refused("filter_unknown_attribute", detail)
+            let detail = format!("{name} is no attribute here; use one from /Schemas");
+            refused(path, "filter_unknown_attribute", &detail)
         })?;
         let end = sub_attribute.unwrap_or(attribute);
         if [attribute, end].into_iter().any(is_sensitive) {
-            let detail = format!("{path} is never returned, so a filter cannot ask for it");
+            let detail = format!("{}{path} is never returned, so a filter cannot ask for it", path.written);
             return Err(ScimError::new(ScimType::Sensitive, "filter_sensitive_attribute", detail));
         }
         let simple_element = matches!(self, Self::Element(of) if std::ptr::eq(of, attribute));
@@ -272,7 +271,7 @@ fn typed_value(
     if value.is_null() && !matches!(op, CompareOp::Eq | CompareOp::Ne) {
         let detail =
             format!("the operator {op} needs a value to compare {written} with; null goes with eq and ne");
-        return Err(refused("filter_operator_type", detail));
+        return Err(refused(written, "filter_operator_type", &detail));
     }
     let operators = operators_of(path.value_type);
     if !operators.contains(&op) {
@@ -281,7 +280,7 @@ fn typed_value(
             "the operator {op} does not suit {written}; it can be compared with {}",
             suitable.join(", ")
         );
-        return Err(refused("filter_operator_type", detail));
+        return Err(refused(written, "filter_operator_type", &detail));
     }
     let (typed, wanted) = match path.value_type {
         _ if value.is_null() => (Some(TypedValue::Null), ""),
@@ -298,8 +297,8 @@ fn typed_value(
         }
     };
     typed.ok_or_else(|| {
-        let detail = format!("the filter must compare {written} with {wanted}");
-        refused("filter_value_type", detail)
+        let detail = format!("{written} can only be compared with {wanted}");
+        refused(written, "filter_value_type", &detail)
     })
 }
 
@@ -321,8 +320,9 @@ fn operators_of(value_type: AttributeType) -> &'static [CompareOp] {
     }
 }
 
-fn refused(code: &'static str, detail: String) -> ScimError {
-    ScimError::new(ScimType::InvalidFilter, code, detail)
+/// A refusal that says where the path stands that it is about.
+fn refused(path: &AttributePath, code: &'static str, detail: &str) -> ScimError {
+    ScimError::new(ScimType::InvalidFilter, code, format!("{}{detail}", path.written))
 }
 
 #[cfg(test)]

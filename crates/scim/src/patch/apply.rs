@@ -96,7 +96,7 @@ impl<'s> Patched<'s> {
                 self.change_extension(kind, extension, value)?;
                 continue;
             }
-            let path = AttributePath { schema: None, attribute: name.clone(), sub_attribute: None };
+            let path = AttributePath::of(None, name.clone(), None);
             if let Some(found) = path.resolve(self.schema)
                 && let Some(attribute) = found.attribute
             {

@@ -167,9 +167,28 @@ fn operators_must_suit_the_type() {
         check_refused(filter, ScimType::InvalidFilter, "filter_operator_type");
     }
     let error = checked("active gt true", &user()).unwrap_err();
-    assert_eq!(error.detail, "the operator gt does not suit active; it can be compared with eq, ne");
+    assert_eq!(
+        error.detail,
+        "filter position 1: the operator gt does not suit active; it can be compared with eq, ne"
+    );
     checked(r#"x509Certificates.value sw "MII""#, &user()).unwrap();
     checked(r#"photos co "example""#, &user()).unwrap();
+}
+
+#[test]
+fn a_refusal_says_where_the_term_begins_that_it_is_about() {
+    for (filter, begins) in [
+        (r#"userName pr and (nonsense eq "x")"#, "filter position 18: nonsense is no attribute here"),
+        ("not (active gt true)", "filter position 6: the operator gt"),
+        (r#"emails[type eq "work" and primary eq "x"]"#, "filter position 27: primary can only"),
+        (r#"title pr or password eq "x""#, "filter position 13: password is never returned"),
+        ("title pr or  name eq 1", "filter position 14: name has parts"),
+        ("title pr or userName[a pr]", "filter position 13: userName has no parts"),
+        ("title pr and title gt null", "filter position 14: the operator gt needs a value"),
+    ] {
+        let error = checked(filter, &user()).expect_err(filter);
+        assert!(error.detail.starts_with(begins), "{filter}: {}", error.detail);
+    }
 }
 
 #[test]
