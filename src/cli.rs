@@ -16,6 +16,7 @@ mod outbox;
 mod projections;
 mod requests;
 mod session;
+mod setup;
 mod table;
 mod tenant;
 mod timeline;
@@ -90,6 +91,9 @@ enum Command {
     Requests(requests::Command),
     /// Why somebody is, or is not, provisioned, and who has to mend what.
     Why(why::Command),
+    /// What to fill in at an identity provider, and how far a connection has come.
+    #[command(subcommand)]
+    Setup(setup::Command),
     /// The views that are built from the log.
     #[command(subcommand)]
     Projections(projections::Command),
@@ -145,6 +149,7 @@ fn answer(cli: Cli) -> Result<u8, Failure> {
         Command::Access(command) => session.perform(&command.call()),
         Command::Requests(command) => command.run(&mut session),
         Command::Why(command) => session.perform(&command.call()),
+        Command::Setup(command) => command.run(&mut session),
         Command::Projections(command) => command.run(&mut session),
         Command::Outbox(command) => session.perform(&command.call()),
     }

@@ -7,6 +7,7 @@ mod access;
 mod events;
 mod outbox;
 mod requests;
+mod setup;
 mod tenants;
 mod timeline;
 mod why;
@@ -20,6 +21,7 @@ use crate::directories::{Closed, Directories};
 use crate::directory::catch_up::CatchUpError;
 use crate::directory::{Directory, ReadingError};
 pub use outbox::status as outbox;
+pub use setup::{progress as setup_progress, sheet as setup_sheet};
 pub use tenants::client;
 
 /// A request for a report that cannot be answered.

@@ -1,6 +1,6 @@
 //! How a command ends: its exit code, and what it says if it failed.
 //!
-//! The codes are a contract with scripts; 4 is kept for findings of commands that look for trouble.
+//! The codes are a contract with scripts.
 
 use std::fmt;
 
@@ -12,6 +12,8 @@ pub const FAILURE: u8 = 1;
 pub const USAGE: u8 = 2;
 /// What was to be verified does not hold.
 pub const VERIFICATION_FAILED: u8 = 3;
+/// What was looked at is not as it should be.
+pub const FINDINGS: u8 = 4;
 /// No service answers, and the command needs one.
 pub const NOT_REACHABLE: u8 = 5;
 

@@ -1,6 +1,7 @@
 //! `/admin/v1/…`: what operators set up and look after.
 
 mod changes;
+mod setup;
 mod upkeep;
 
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub(super) fn routes(scope: &mut web::ServiceConfig) {
         .route("/tenants/{tenant}/tokens/{id}", web::delete().to(changes::revoke_token))
         .route("/tenants/{tenant}/groups", web::post().to(changes::create_group))
         .route("/tenants/{tenant}/users/{user}/activate", web::post().to(changes::activate_user))
+        .route("/tenants/{tenant}/setup", web::get().to(setup::progress))
+        .route("/tenants/{tenant}/setup/{provider}", web::get().to(setup::sheet))
         .route("/operators", web::post().to(changes::create_operator))
         .route("/operators/{operator}", web::delete().to(changes::revoke_operator))
         .route("/tenants/{tenant}/projections/rebuild", web::post().to(upkeep::start_rebuild))

@@ -293,7 +293,7 @@ fn check_address(http: &HttpRequest, directory: &Directory, base_path: &str) -> 
     Err(Failure::new(StatusCode::UNAUTHORIZED, "token_elsewhere", detail))
 }
 
-fn base_url(http: &HttpRequest, house: &House, directory: &Directory) -> String {
+pub(super) fn base_url(http: &HttpRequest, house: &House, directory: &Directory) -> String {
     let tenancy = directory.tenancy();
     let authority = context::authority(http, house, tenancy.settings.host.as_deref());
     format!("{authority}{}", tenancy.settings.base_path)

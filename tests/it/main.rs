@@ -37,6 +37,7 @@ mod requests;
 mod rfc;
 mod schemas;
 mod search;
+mod setup;
 mod soak;
 mod suites;
 mod tenants;

@@ -21,9 +21,19 @@ fn source(path: &str) -> String {
 /// Every file below a folder of the source, and the file of that name beside it.
 fn sources(folder: &str) -> String {
     let mut text = source(&format!("{folder}.rs"));
+    text.push_str(&below(folder));
+    text
+}
+
+/// Every file below a folder of the source.
+fn below(folder: &str) -> String {
+    let mut text = String::new();
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|ending| ending == "rs") {
+        if path.is_dir() {
+            let name = path.file_name().and_then(|name| name.to_str()).expect("names are UTF-8");
+            text.push_str(&below(&format!("{folder}/{name}")));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
             text.push_str(&fs::read_to_string(path).unwrap());
         }
     }

@@ -1,0 +1,238 @@
+//! What an administrator fills in at an identity provider, worked out from the tenant as it is now; and how far a
+//! connection has come.
+//!
+//! The provider's side is data ([`providers`]); the tenant's side are its settings, schemas, clients and tokens.
+//! Nothing here is ever a token.
+
+mod progress;
+mod providers;
+
+use provisioning::tenancy::{
+    Client, ClientKind, DeletePolicy, Role, Settings, Tenancy, Token, UnknownMembers,
+};
+use provisioning::{ClientId, Timestamp};
+use scim::ResourceSchema;
+use scim::attribute_path::AttributePath;
+use scim::schema::{Attribute, Mutability, Schema};
+use scim::schemas::Schemas;
+use serde_json::{Value, json};
+
+use super::ReportError;
+use crate::directory::Directory;
+pub use progress::progress;
+use providers::{About, Action, Field, Mapping, Provider};
+
+/// What stands where the token belongs.
+const TOKEN: &str = "the token that was shown when it was issued";
+
+/// The fields, actions and mappings for a provider; `base_url` is where it reaches the tenant.
+pub fn sheet(directory: &Directory, id: &str, base_url: &str, now: Timestamp) -> Result<Value, ReportError> {
+    let Some(provider) = providers::named(id) else {
+        let known = providers::ALL.map(|provider| provider.id).join(", ");
+        let detail =
+            format!("there are instructions for {known}; for another provider, start from one of them");
+        return Err(ReportError::not_found("provider_unknown", detail));
+    };
+    // First: whatever is read afterwards is at least as new.
+    let position = directory.position();
+    let (tenancy, schemas) = (directory.tenancy(), directory.schemas());
+    let settings = &tenancy.settings;
+    let fields: Vec<Value> = provider.fields.iter().map(|field| shown_field(field, base_url)).collect();
+    let actions: Vec<Value> = provider.actions.iter().map(|action| shown_action(action, settings)).collect();
+    let clients: Vec<(&ClientId, &Client)> =
+        tenancy.clients.iter().filter(|(_, client)| client.kind == provider.kind).collect();
+    Ok(json!({
+        "tenant": directory.tenant(),
+        "provider": provider.id,
+        "name": provider.name,
+        "application": provider.application,
+        "place": provider.place,
+        "base_url": base_url,
+        "fields": fields,
+        "actions": actions,
+        "mappings": {
+            "User": mappings(provider.users, &schemas.user),
+            "Group": mappings(provider.groups, &schemas.group),
+        },
+        "notes": notes(provider, settings),
+        "clients": clients.iter().map(|(id, client)| shown_client(&tenancy, id, client, now)).collect::<Vec<_>>(),
+        "problems": problems(directory.tenant(), provider, &tenancy, base_url, now),
+        "position": position,
+    }))
+}
+
+fn shown_field(field: &Field, base_url: &str) -> Value {
+    let value = match field.value {
+        providers::Value::Text(text) => text.to_owned(),
+        providers::Value::BaseUrl(suffix) => format!("{base_url}{suffix}"),
+        providers::Value::Token => TOKEN.to_owned(),
+    };
+    json!({"field": field.name, "value": value, "why": some(field.why)})
+}
+
+fn shown_action(action: &Action, settings: &Settings) -> Value {
+    let (tick, why) = match action.about {
+        About::Passwords => (false, action.why),
+        About::UserDeletion => match settings.delete {
+            DeletePolicy::Refuse => {
+                (false, "this tenant refuses to delete users; they are deactivated instead")
+            }
+            DeletePolicy::Deactivate => {
+                (true, "this tenant keeps the account, deactivated and out of sight, when it is deleted")
+            }
+            DeletePolicy::Delete => (true, action.why),
+        },
+        About::Users | About::Groups => (true, action.why),
+    };
+    json!({"action": action.name, "tick": tick, "why": some(why)})
+}
+
+fn some(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// What to do with each mapping that the provider brings, then those that only this tenant knows.
+fn mappings(brought: &[Mapping], schema: &ResourceSchema) -> Vec<Value> {
+    let mut shown: Vec<Value> = brought.iter().map(|mapping| judged(mapping, schema)).collect();
+    for (part, attribute) in added(schema) {
+        let extension = (part.id != schema.core.id).then_some(&part.id);
+        let to = extension.map_or_else(|| attribute.name.clone(), |urn| format!("{urn}:{}", attribute.name));
+        let allowed = attribute.canonical_values_enforced.then_some(&attribute.canonical_values);
+        let why = if attribute.required {
+            "this tenant requires it"
+        } else {
+            "this tenant has it beside the standard"
+        };
+        shown.push(json!({"from": null, "to": to, "do": "add", "why": why, "values": allowed}));
+    }
+    shown
+}
+
+fn judged(mapping: &Mapping, schema: &ResourceSchema) -> Value {
+    let (r#do, from, why) = if !is_writable(mapping.to, schema) {
+        ("remove", mapping.from, Some("this tenant has no such attribute: what is sent would be dropped"))
+    } else if let Some((instead, why)) = mapping.instead {
+        ("change", instead, Some(why))
+    } else {
+        ("keep", mapping.from, None)
+    };
+    json!({"from": from, "to": mapping.to, "do": r#do, "why": why, "values": null})
+}
+
+/// Whether what is sent for a path, brackets and all, is kept.
+fn is_writable(path: &str, schema: &ResourceSchema) -> bool {
+    let plain = match (path.split_once('['), path.split_once(']')) {
+        (Some((attribute, _)), Some((_, sub_attribute))) => format!("{attribute}{sub_attribute}"),
+        _ => path.to_owned(),
+    };
+    let path = AttributePath::parse(&plain).ok();
+    let found = path.as_ref().and_then(|path| path.resolve(schema));
+    found.is_some_and(|found| {
+        let parts = [found.attribute, found.sub_attribute];
+        parts.into_iter().flatten().all(|attribute| attribute.mutability != Mutability::ReadOnly)
+    })
+}
+
+/// Attributes beside the standard ones that a client may write.
+fn added(schema: &ResourceSchema) -> impl Iterator<Item = (&Schema, &Attribute)> {
+    schema.all().flat_map(move |part| {
+        let extension = (part.id != schema.core.id).then_some(part.id.as_str());
+        let is_added = move |attribute: &&Attribute| {
+            attribute.mutability != Mutability::ReadOnly
+                && Schemas::is_added(schema.resource_type, extension, &attribute.name)
+        };
+        part.attributes.iter().filter(is_added).map(move |attribute| (part, attribute))
+    })
+}
+
+fn notes(provider: &Provider, settings: &Settings) -> Vec<&'static str> {
+    let skips = match settings.unknown_members {
+        Some(UnknownMembers::Skip) => true,
+        Some(UnknownMembers::Reject) => false,
+        None => provider.kind == ClientKind::Okta,
+    };
+    let members = if skips {
+        "members whom this tenant does not know are left out and noted on the request"
+    } else {
+        "a request with members whom this tenant does not know is refused, and names them"
+    };
+    provider.notes.iter().copied().chain([members]).collect()
+}
+
+fn shown_client(tenancy: &Tenancy, id: &ClientId, client: &Client, now: Timestamp) -> Value {
+    let valid = tenancy
+        .tokens
+        .values()
+        .filter(|token| token.client == Some(*id) && token.role == Role::Client && is_valid(token, now));
+    let tokens: Vec<Value> =
+        valid.map(|token| json!({"label": token.label, "expires_at": token.expires_at})).collect();
+    json!({"id": id, "name": client.name, "enabled": client.enabled, "tokens": tokens})
+}
+
+fn is_valid(token: &Token, now: Timestamp) -> bool {
+    token.revoked_at.is_none() && token.expires_at.is_none_or(|expires_at| expires_at > now)
+}
+
+/// What on our side keeps the connection from working, each with what mends it.
+fn problems(
+    tenant: &str,
+    provider: &Provider,
+    tenancy: &Tenancy,
+    base_url: &str,
+    now: Timestamp,
+) -> Vec<Value> {
+    let mut found = Vec::new();
+    let mut problem = |code: &str, detail: String, mend: String| {
+        found.push(json!({"code": code, "detail": detail, "do": mend}));
+    };
+    let name = provider.name;
+    let host = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
+    let host = host.split('/').next().unwrap_or_default();
+    if !base_url.starts_with("https://") {
+        problem(
+            "not_https",
+            format!("{name} connects over https, and this address is not"),
+            "serve with `--tls-cert` and `--tls-key`, or behind a proxy with `--public-url`".to_owned(),
+        );
+    }
+    if ["127.", "localhost", "[::1]", "0.0.0.0"].iter().any(|local| host.starts_with(local)) {
+        problem(
+            "not_reachable",
+            format!("{host} is this machine's own address, which {name} cannot reach"),
+            "serve with the `--public-url` under which the service is reached from outside".to_owned(),
+        );
+    }
+    if provider.kind == ClientKind::Okta && base_url.contains('_') {
+        problem(
+            "underscore",
+            "Okta takes no base URL with an underscore".to_owned(),
+            format!("`muster tenant update {tenant} --set base_path=PATH`"),
+        );
+    }
+    let mut clients = tenancy.clients.iter().filter(|(_, client)| client.kind == provider.kind).peekable();
+    if clients.peek().is_none() {
+        problem(
+            "no_client",
+            format!("the tenant has no client of kind {}", provider.id),
+            format!("`muster client create --tenant {tenant} {0} --kind {0}`", provider.id),
+        );
+    }
+    for (id, client) in clients {
+        let (shown, name) = (shown_client(tenancy, id, client, now), &client.name);
+        if !client.enabled {
+            problem(
+                "client_disabled",
+                format!("client {name} is switched off: every request of its is refused"),
+                format!("`muster client update --tenant {tenant} {name} --enabled true`"),
+            );
+        }
+        if shown["tokens"].as_array().is_none_or(Vec::is_empty) {
+            problem(
+                "no_token",
+                format!("client {name} has no token that counts"),
+                format!("`muster token issue --tenant {tenant} --client {name}`"),
+            );
+        }
+    }
+    found
+}

@@ -1,0 +1,279 @@
+//! What the set-up pages of identity providers ask for: their words, in their order.
+//!
+//! Facts only. What they come to for a tenant, [`super::sheet`] works out.
+
+use provisioning::tenancy::ClientKind;
+
+/// An identity provider as its administrator meets it.
+pub(super) struct Provider {
+    /// As the command and the path name it.
+    pub(super) id: &'static str,
+    /// As it calls itself.
+    pub(super) name: &'static str,
+    /// The kind of its clients.
+    pub(super) kind: ClientKind,
+    /// The application to add there.
+    pub(super) application: &'static str,
+    /// Where the fields are.
+    pub(super) place: &'static str,
+    /// The fields, in the order of the page.
+    pub(super) fields: &'static [Field],
+    /// What can be ticked or chosen.
+    pub(super) actions: &'static [Action],
+    /// What it sends of users, before anybody changes it.
+    pub(super) users: &'static [Mapping],
+    /// What it sends of groups.
+    pub(super) groups: &'static [Mapping],
+    /// What its administrator should know.
+    pub(super) notes: &'static [&'static str],
+}
+
+/// A field and what belongs into it.
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) value: Value,
+    pub(super) why: &'static str,
+}
+
+/// What belongs into a field.
+pub(super) enum Value {
+    /// This text.
+    Text(&'static str),
+    /// The tenant's base URL with this behind it.
+    BaseUrl(&'static str),
+    /// The client's token.
+    Token,
+}
+
+/// Something to tick, or to choose.
+pub(super) struct Action {
+    pub(super) name: &'static str,
+    pub(super) about: About,
+    pub(super) why: &'static str,
+}
+
+/// What an action would do, which decides whether a tenant wants it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// Users are created, changed or deactivated.
+    Users,
+    /// Users are deleted.
+    UserDeletion,
+    /// Groups and their members are pushed.
+    Groups,
+    /// Passwords are sent.
+    Passwords,
+}
+
+/// An attribute there and where it goes here.
+pub(super) struct Mapping {
+    pub(super) from: &'static str,
+    pub(super) to: &'static str,
+    /// What should be sent instead of `from`, and why.
+    pub(super) instead: Option<(&'static str, &'static str)>,
+}
+
+const fn map(from: &'static str, to: &'static str) -> Mapping {
+    Mapping { from, to, instead: None }
+}
+
+/// The provider of that name.
+pub(super) fn named(id: &str) -> Option<&'static Provider> {
+    ALL.iter().copied().find(|provider| provider.id == id)
+}
+
+/// All that are known.
+pub(super) const ALL: [&Provider; 3] = [&OKTA, &ENTRA, &ONELOGIN];
+
+macro_rules! enterprise {
+    ($name:literal) => {
+        concat!("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:", $name)
+    };
+}
+
+const OKTA: Provider = Provider {
+    id: "okta",
+    name: "Okta",
+    kind: ClientKind::Okta,
+    application: "SCIM 2.0 Test App (Header Auth), or the SCIM provisioning of an app integration of your own",
+    place: "Provisioning > Integration",
+    fields: &[
+        Field {
+            name: "SCIM connector base URL",
+            value: Value::BaseUrl(""),
+            why: "without a slash at the end",
+        },
+        Field {
+            name: "Unique identifier field for users",
+            value: Value::Text("userName"),
+            why: "Okta then looks people up by `userName eq`; with `email` it does the same with the address",
+        },
+        Field { name: "Authentication Mode", value: Value::Text("HTTP Header"), why: "" },
+        Field { name: "Authorization", value: Value::Token, why: "with or without `Bearer ` in front" },
+    ],
+    actions: &[
+        Action {
+            name: "Import New Users and Profile Updates",
+            about: About::Users,
+            why: "inactive users come too",
+        },
+        Action { name: "Push New Users (Create Users)", about: About::Users, why: "" },
+        Action { name: "Push Profile Updates (Update User Attributes)", about: About::Users, why: "" },
+        Action {
+            name: "Deactivate Users",
+            about: About::Users,
+            why: "a leaver arrives as `active` false; Okta never deletes a user",
+        },
+        Action { name: "Push Groups", about: About::Groups, why: "" },
+        Action { name: "Sync Password", about: About::Passwords, why: "a password is never kept" },
+    ],
+    users: &[
+        map("user.login", "userName"),
+        map("user.firstName", "name.givenName"),
+        map("user.lastName", "name.familyName"),
+        map("user.middleName", "name.middleName"),
+        map("user.honorificPrefix", "name.honorificPrefix"),
+        map("user.honorificSuffix", "name.honorificSuffix"),
+        map("user.email", "emails[type eq \"work\"].value"),
+        map("user.displayName", "displayName"),
+        map("user.nickName", "nickName"),
+        map("user.title", "title"),
+        map("user.profileUrl", "profileUrl"),
+        map("user.primaryPhone", "phoneNumbers[type eq \"work\"].value"),
+        map("user.preferredLanguage", "preferredLanguage"),
+        map("user.locale", "locale"),
+        map("user.timezone", "timezone"),
+        map("user.userType", "userType"),
+        map("user.streetAddress", "addresses[type eq \"work\"].streetAddress"),
+        map("user.city", "addresses[type eq \"work\"].locality"),
+        map("user.state", "addresses[type eq \"work\"].region"),
+        map("user.zipCode", "addresses[type eq \"work\"].postalCode"),
+        map("user.countryCode", "addresses[type eq \"work\"].country"),
+        map("user.employeeNumber", enterprise!("employeeNumber")),
+        map("user.costCenter", enterprise!("costCenter")),
+        map("user.organization", enterprise!("organization")),
+        map("user.division", enterprise!("division")),
+        map("user.department", enterprise!("department")),
+        map("user.managerId", enterprise!("manager.value")),
+    ],
+    groups: &[map("name", "displayName"), map("members", "members")],
+    notes: &["Okta takes a refusal with 400 as final; its text is in the System Log, so read it there"],
+};
+
+const ENTRA: Provider = Provider {
+    id: "entra",
+    name: "Microsoft Entra ID",
+    kind: ClientKind::Entra,
+    application: "Enterprise applications > New application > Create your own application (non-gallery)",
+    place: "Provisioning > Admin Credentials",
+    fields: &[
+        Field { name: "Provisioning Mode", value: Value::Text("Automatic"), why: "" },
+        Field {
+            name: "Tenant URL",
+            value: Value::BaseUrl("?aadOptscim062020"),
+            why: "the flag makes Entra send what the RFC says; provisioning on demand ignores it, and works too",
+        },
+        Field { name: "Secret Token", value: Value::Token, why: "" },
+        Field {
+            name: "Scope",
+            value: Value::Text("Sync only assigned users and groups"),
+            why: "whoever is not assigned is never sent",
+        },
+    ],
+    actions: &[
+        Action {
+            name: "Provision Microsoft Entra ID Users: Create, Update",
+            about: About::Users,
+            why: "somebody who is unassigned or disabled arrives as `active` false",
+        },
+        Action {
+            name: "Provision Microsoft Entra ID Users: Delete",
+            about: About::UserDeletion,
+            why: "sent when the account is deleted for good, thirty days after it was disabled",
+        },
+        Action { name: "Provision Microsoft Entra ID Groups", about: About::Groups, why: "" },
+    ],
+    users: &[
+        map("userPrincipalName", "userName"),
+        map("Switch([IsSoftDeleted], , \"False\", \"True\", \"True\", \"False\")", "active"),
+        map("displayName", "displayName"),
+        map("jobTitle", "title"),
+        map("mail", "emails[type eq \"work\"].value"),
+        map("preferredLanguage", "preferredLanguage"),
+        map("givenName", "name.givenName"),
+        map("surname", "name.familyName"),
+        map("Join(\" \", [givenName], [surname])", "name.formatted"),
+        map("physicalDeliveryOfficeName", "addresses[type eq \"work\"].formatted"),
+        map("streetAddress", "addresses[type eq \"work\"].streetAddress"),
+        map("city", "addresses[type eq \"work\"].locality"),
+        map("state", "addresses[type eq \"work\"].region"),
+        map("postalCode", "addresses[type eq \"work\"].postalCode"),
+        map("country", "addresses[type eq \"work\"].country"),
+        map("telephoneNumber", "phoneNumbers[type eq \"work\"].value"),
+        map("mobile", "phoneNumbers[type eq \"mobile\"].value"),
+        map("facsimileTelephoneNumber", "phoneNumbers[type eq \"fax\"].value"),
+        Mapping {
+            from: "mailNickname",
+            to: "externalId",
+            instead: Some(("objectId", "a nickname can change and go to somebody else, an objectId never")),
+        },
+        map("employeeId", enterprise!("employeeNumber")),
+        map("department", enterprise!("department")),
+        map("manager", enterprise!("manager")),
+    ],
+    groups: &[map("displayName", "displayName"), map("objectId", "externalId"), map("members", "members")],
+    notes: &[
+        "Test Connection asks for somebody who does not exist, and passes when the answer is an empty list",
+        "Entra comes about every 40 minutes; Provision on demand sends one person at once",
+        "a manager or member who is not in scope is left out, and is not sent again until provisioning is restarted",
+    ],
+};
+
+const ONELOGIN: Provider = Provider {
+    id: "onelogin",
+    name: "OneLogin",
+    kind: ClientKind::OneLogin,
+    application: "SCIM Provisioner with SAML (SCIM v2 Enterprise, full SAML)",
+    place: "Configuration > API Connection",
+    fields: &[
+        Field { name: "SCIM Base URL", value: Value::BaseUrl(""), why: "without a slash at the end" },
+        Field { name: "SCIM Bearer Token", value: Value::Token, why: "then API Status: Enable" },
+        Field { name: "Custom Headers", value: Value::Text("Content-Type: application/scim+json"), why: "" },
+    ],
+    actions: &[
+        Action { name: "Provisioning > Workflow > Enable provisioning", about: About::Users, why: "" },
+        Action {
+            name: "Require admin approval: Create user, Update user (untick to let them pass)",
+            about: About::Users,
+            why: "",
+        },
+        Action {
+            name: "When users are deleted in OneLogin, or their access is removed: Delete",
+            about: About::UserDeletion,
+            why: "OneLogin cannot bring back somebody whom it deleted",
+        },
+        Action {
+            name: "When user accounts are suspended in OneLogin: Suspend",
+            about: About::Users,
+            why: "",
+        },
+        Action { name: "Parameters > Groups > Include in User Provisioning", about: About::Groups, why: "" },
+    ],
+    users: &[
+        map("{$parameters.scimusername}", "userName"),
+        map("{$user.firstname}", "name.givenName"),
+        map("{$user.lastname}", "name.familyName"),
+        map("{$user.display_name}", "displayName"),
+        map("{$user.email}", "emails[type eq \"work\"].value"),
+        map("{$user.phone}", "phoneNumbers[type eq \"work\"].value"),
+        map("{$user.title}", "title"),
+        map("{$user.department}", enterprise!("department")),
+        map("{$user.manager_id}", enterprise!("manager.value")),
+        map("{$user.id}", "externalId"),
+    ],
+    groups: &[map("name", "displayName"), map("members", "members")],
+    notes: &[
+        "users go out only after their rows under Users are approved, unless approval is unticked",
+        "the mappings are a JSON template there (Configuration > SCIM JSON Template), one line for each",
+    ],
+};
