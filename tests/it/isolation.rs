@@ -1,5 +1,7 @@
 //! Two tenants with the same people never see each other, by any route.
 
+mod every_route;
+
 use serde_json::{Value, json};
 
 use crate::evidence::Watch;
