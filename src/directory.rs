@@ -193,6 +193,12 @@ impl Directory {
         self.history_position.subscribe()
     }
 
+    /// How many bytes the write-ahead log beside one of the tenant's files has.
+    pub fn write_ahead_bytes(&self, file: &str) -> u64 {
+        // SQLite makes it with the first write and removes it with the last connection.
+        std::fs::metadata(self.folder.join(format!("{file}-wal"))).map_or(0, |file| file.len())
+    }
+
     /// The tenant's log.
     pub fn log(&self) -> &Arc<dyn EventLog> {
         &self.log

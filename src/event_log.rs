@@ -119,6 +119,12 @@ pub trait EventLog: Send + Sync {
     /// whose hashes differ, or which is missing, is reported as corrupt. Reads all headers.
     fn check_tree(&self, size: Revision) -> Result<(), ReadError>;
 
+    /// Puts in order what appends have left, where it is due: called by whoever appends, once nobody waits for it. A
+    /// failure loses nothing.
+    fn tend(&self) -> Result<(), ReadError> {
+        Ok(())
+    }
+
     /// Gives up whatever an error left open and opens the log anew, so that the next read tells what is stored.
     fn reopen(&self) -> Result<(), ReadError>;
 }

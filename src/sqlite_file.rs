@@ -31,7 +31,7 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 /// How long a statement waits for another process (a backup, a command on the same folder) to release the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a file must be.
 pub(crate) struct Layout {

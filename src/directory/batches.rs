@@ -139,6 +139,9 @@ impl Directory {
         });
         let suspect = writer.suspect.clone();
         let still = suspect.is_some();
+        if !still {
+            writer.tend();
+        }
         self.condition.set_unwritable(suspect);
         drop(guard);
         if let Some((outcome, elapsed)) = finished.append {

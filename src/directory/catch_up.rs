@@ -122,6 +122,8 @@ pub fn current(
         let events = transactions(log, keys, position, up_to, EVENTS_PER_COMMIT)?;
         let Some(last) = events.last().map(|event| event.header.revision) else { return Ok(position) };
         take_in(view, &events, log.root_at(last)?)?;
+        // What cannot be copied now is copied later.
+        view.tend().ok();
     }
 }
 
@@ -153,5 +155,7 @@ pub fn history(
         let Some(last) = events.last().map(|event| event.header.revision) else { return Ok(position) };
         view.apply(&events, log.root_at(last)?)?;
         progress(last);
+        // What cannot be copied now is copied later.
+        view.tend().ok();
     }
 }

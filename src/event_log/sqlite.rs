@@ -197,6 +197,13 @@ impl EventLog for SqliteLog {
         Ok(())
     }
 
+    fn tend(&self) -> Result<(), ReadError> {
+        match &mut *lock(&self.writer) {
+            WriteSide::Open(writer) => writer.tend(),
+            WriteSide::Closed { .. } | WriteSide::ReadOnly => Ok(()),
+        }
+    }
+
     fn reopen(&self) -> Result<(), ReadError> {
         let mut side = lock(&self.writer);
         lock(&self.idle_readers).clear();

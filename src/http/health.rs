@@ -48,6 +48,9 @@ pub async fn metrics(house: web::Data<House>) -> HttpResponse {
     for directory in house.directories.tenants() {
         let behind = directory.position().0.saturating_sub(directory.history_position().borrow().0);
         house.metrics.projection_lags(directory.tenant(), "history", behind);
+        for file in ["log.db", "current.db", "history.db"] {
+            house.metrics.write_ahead_is(directory.tenant(), file, directory.write_ahead_bytes(file));
+        }
     }
     if let Some(outbox) = house.outbox.clone() {
         house.directories.shared().tasks.block(move || outbox.measure()).await;

@@ -92,6 +92,12 @@ struct TenantProjection {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TenantFile {
+    tenant: String,
+    file: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct TenantStream {
     tenant: String,
     stream: &'static str,
@@ -112,6 +118,7 @@ pub struct Metrics {
     append_duration: Durations<Outcome>,
     append_conflicts: Counter,
     projection_lag: Family<TenantProjection, Gauge>,
+    write_ahead: Family<TenantFile, Gauge>,
     outbox_lag: Family<TenantStream, Gauge>,
     outbox_oldest_age: Gauge<f64, std::sync::atomic::AtomicU64>,
     outbox_published: Family<Stream, Counter>,
@@ -139,6 +146,7 @@ impl Metrics {
             append_duration: Family::new_with_constructor(durations),
             append_conflicts: Counter::default(),
             projection_lag: Family::default(),
+            write_ahead: Family::default(),
             outbox_lag: Family::default(),
             outbox_oldest_age: Gauge::default(),
             outbox_published: Family::default(),
@@ -182,6 +190,12 @@ impl Metrics {
             "projection_lag_events",
             "Events that a projection has not applied yet",
             self.projection_lag.clone(),
+        );
+        registry.register_with_unit(
+            "write_ahead",
+            "Size of the write-ahead log beside a file",
+            Unit::Bytes,
+            self.write_ahead.clone(),
         );
         registry.register(
             "outbox_lag_events",
@@ -242,6 +256,12 @@ impl Metrics {
     pub fn projection_lags(&self, tenant: &str, projection: &'static str, events: u64) {
         let label = TenantProjection { tenant: tenant.to_owned(), projection };
         self.projection_lag.get_or_create(&label).set(saturating(events));
+    }
+
+    /// The write-ahead log beside a tenant's file has that many bytes.
+    pub fn write_ahead_is(&self, tenant: &str, file: &'static str, bytes: u64) {
+        let label = TenantFile { tenant: tenant.to_owned(), file };
+        self.write_ahead.get_or_create(&label).set(saturating(bytes));
     }
 
     /// A tenant's outbox is that many events behind in a JetStream stream.
@@ -327,6 +347,7 @@ mod tests {
         metrics.append_ended(AppendOutcome::Conflict, Duration::from_millis(2));
         metrics.event_appended("user.created");
         metrics.projection_lags("acme", "history", 3);
+        metrics.write_ahead_is("acme", "log.db", 4096);
         metrics.outbox_lags("acme", "MUSTER_EVENTS", 4);
         metrics.outbox_oldest(Duration::from_millis(1500));
         metrics.outbox_published("MUSTER_EVENTS", 5);
@@ -345,6 +366,7 @@ mod tests {
             r#"muster_append_duration_seconds_count{outcome="conflict"} 1"#,
             "muster_append_conflicts_total 1",
             r#"muster_projection_lag_events{tenant="acme",projection="history"} 3"#,
+            r#"muster_write_ahead_bytes{tenant="acme",file="log.db"} 4096"#,
             r#"muster_outbox_lag_events{tenant="acme",stream="MUSTER_EVENTS"} 4"#,
             "muster_outbox_oldest_age_seconds 1.5",
             r#"muster_outbox_published_total{stream="MUSTER_EVENTS"} 5"#,

@@ -114,6 +114,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("crates/scim", &["chrono", "percent-encoding", "serde", "serde_json", "thiserror", "unicase"]),
     ("crates/provisioning", &["chrono", "scim", "serde", "serde_json", "thiserror", "uuid"]),
     ("crates/page_checksums", &["crc32fast", "rusqlite"]),
+    ("crates/write_ahead", &["rusqlite"]),
     (
         "projections",
         &[
@@ -126,6 +127,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
             "sha2",
             "thiserror",
             "uuid",
+            "write_ahead",
         ],
     ),
 ];

@@ -194,6 +194,10 @@ impl EventLog for FaultyLog {
         self.inner.check_tree(size)
     }
 
+    fn tend(&self) -> Result<(), ReadError> {
+        self.inner.tend()
+    }
+
     fn reopen(&self) -> Result<(), ReadError> {
         self.faults.readable()?;
         self.inner.reopen()?;

@@ -14,16 +14,19 @@ use provisioning::{Header, Opened, Recorded, Resource, ResourceId, Revision, Str
 use rusqlite::{Connection, params};
 use scim::ResourceType;
 use scim::schemas::Schemas;
+use write_ahead::WriteAhead;
 
 use super::rows::{self, Indexed};
 use super::{GroupRef, LAYOUT, broken, failed, membership, tenancy};
 use crate::column::{Column, read, read_optional};
+use crate::view::BUSY_TIMEOUT;
 use crate::{Position, ViewError, query, view};
 
 /// The one connection that writes the view. It implements [`provisioning::directory::Directory`], so that
 /// commands are decided against the open transaction.
 pub struct CurrentWriter {
     pub(super) connection: Connection,
+    write_ahead: WriteAhead,
     path: PathBuf,
     stream: StreamId,
     state: State,
@@ -65,9 +68,15 @@ impl CurrentWriter {
         LAYOUT.finish(self.connection, &self.path)
     }
 
-    fn over(connection: Connection, path: &Path, stream: StreamId) -> Result<Self, ViewError> {
+    fn over(mut connection: Connection, path: &Path, stream: StreamId) -> Result<Self, ViewError> {
         let state = State::load(&connection)?;
-        Ok(Self { connection, path: path.to_owned(), stream, state, saved: None })
+        let write_ahead = WriteAhead::of(&mut connection, BUSY_TIMEOUT).map_err(failed)?;
+        Ok(Self { connection, write_ahead, path: path.to_owned(), stream, state, saved: None })
+    }
+
+    /// Keeps the write-ahead log small, when nobody waits for a commit: called after one.
+    pub fn tend(&mut self) -> Result<(), ViewError> {
+        self.write_ahead.tend(&self.connection).map_err(failed)
     }
 
     /// How far it has come (the committed or, inside a transaction, the open state).

@@ -8,14 +8,17 @@ use std::path::{Path, PathBuf};
 use provisioning::event::{Event, Members, Published};
 use provisioning::{Header, Opened, Recorded, ResourceId, Revision, StreamId, Subject};
 use rusqlite::{Connection, TransactionBehavior, params};
+use write_ahead::WriteAhead;
 
 use super::{LAYOUT, broken, failed, fold, instants, intervals};
 use crate::column::{Column, read};
+use crate::view::BUSY_TIMEOUT;
 use crate::{Position, ViewError, query, view};
 
 /// The one connection that writes the view.
 pub struct HistoryWriter {
     connection: Connection,
+    write_ahead: WriteAhead,
     path: PathBuf,
     stream: StreamId,
     position: Position,
@@ -38,9 +41,15 @@ impl HistoryWriter {
         LAYOUT.finish(self.connection, &self.path)
     }
 
-    fn over(connection: Connection, path: &Path, stream: StreamId) -> Result<Self, ViewError> {
+    fn over(mut connection: Connection, path: &Path, stream: StreamId) -> Result<Self, ViewError> {
         let position = view::position(&connection).map_err(failed)?;
-        Ok(Self { connection, path: path.to_owned(), stream, position })
+        let write_ahead = WriteAhead::of(&mut connection, BUSY_TIMEOUT).map_err(failed)?;
+        Ok(Self { connection, write_ahead, path: path.to_owned(), stream, position })
+    }
+
+    /// Keeps the write-ahead log small: called after a commit.
+    pub fn tend(&mut self) -> Result<(), ViewError> {
+        self.write_ahead.tend(&self.connection).map_err(failed)
     }
 
     /// How far it has come.

@@ -8,14 +8,17 @@ use std::path::Path;
 use provisioning::{Revision, StreamId};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql, Transaction, TransactionBehavior, params};
+use write_ahead::WriteAhead;
 
 use super::{LAYOUT, open_failed, owned_by, rows};
 use crate::event_log::{AppendError, Head, NewEvent, ReadError};
 use crate::merkle::{Frontier, leaf_hash};
+use crate::sqlite_file::BUSY_TIMEOUT;
 
 #[derive(Debug)]
 pub(super) struct Writer {
     connection: Connection,
+    write_ahead: WriteAhead,
     /// Of all that is committed.
     frontier: Frontier,
 }
@@ -30,7 +33,7 @@ pub(super) struct Failure {
 
 impl Writer {
     pub(super) fn open(path: &Path, stream: StreamId) -> Result<Self, ReadError> {
-        let connection = LAYOUT
+        let mut connection = LAYOUT
             .open(path, |new| {
                 new.execute("INSERT INTO meta (one, stream) VALUES (1, ?1)", [stream.to_string()])?;
                 Ok(())
@@ -38,7 +41,9 @@ impl Writer {
             .map_err(|error| open_failed(path, error))?;
         owned_by(&connection, stream)?;
         let frontier = rows::checked_tail(&connection)?;
-        Ok(Self { connection, frontier })
+        let write_ahead = WriteAhead::of(&mut connection, BUSY_TIMEOUT)
+            .map_err(|error| rows::failed(&error, Revision::ZERO))?;
+        Ok(Self { connection, write_ahead, frontier })
     }
 
     /// Opens anew after a failed append.
@@ -56,6 +61,12 @@ impl Writer {
             return Err(ReadError::Unavailable(format!("{} is in use by another process", path.display())));
         }
         Ok(writer)
+    }
+
+    /// Keeps the write-ahead log small.
+    pub(super) fn tend(&mut self) -> Result<(), ReadError> {
+        let tended = self.write_ahead.tend(&self.connection);
+        tended.map_err(|error| rows::failed(&error, self.head().revision))
     }
 
     pub(super) fn head(&self) -> Head {
