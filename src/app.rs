@@ -25,6 +25,7 @@ use crate::directories::Directories;
 use crate::directory::{Shared, make_private_folder};
 use crate::event_log::LogSource;
 use crate::event_log::sqlite::SqliteLogs;
+use crate::http::rates::Rates;
 use crate::http::{self, House};
 use crate::index::Index;
 use crate::outbox::Outbox;
@@ -221,6 +222,7 @@ impl Service {
             searches,
             orders,
             seal,
+            rates: Rates::default(),
             ready,
             closed,
         });

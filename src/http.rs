@@ -13,6 +13,7 @@ mod forwarded;
 pub mod health;
 mod listener;
 pub mod openapi;
+pub mod rates;
 pub mod scim;
 mod trace;
 
@@ -49,6 +50,8 @@ pub struct House {
     pub orders: Orders,
     /// Seals cursors.
     pub seal: TextSeal,
+    /// Bounds the requests of clients that have a bound.
+    pub rates: rates::Rates,
     /// False from the moment a shutdown begins.
     pub ready: std::sync::atomic::AtomicBool,
     /// Goes last, when everything above is closed: whoever has the other end learns of it.

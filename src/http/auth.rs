@@ -143,6 +143,9 @@ pub fn scim_client(request: &HttpRequest, house: &House) -> Result<ScimClient, F
             "this connection is switched off; nothing is lost, switch it on and provisioning goes on",
         ));
     }
+    if let Some(most) = client.requests_per_second {
+        house.rates.admit(client_id, most).map_err(|wait| Failure::too_many_requests(most, wait))?;
+    }
     let (domain, kind) = (client.domain.clone(), client.kind);
     Ok(ScimClient { directory, id: client_id, token: id, domain, kind })
 }

@@ -23,7 +23,7 @@ use crate::reports::ReportError;
 /// clients refuse one.
 pub const ERROR_CODE_HEADER: HeaderName = HeaderName::from_static("muster-error-code");
 /// When a client may try again after a 503, in seconds.
-const RETRY_AFTER_SECONDS: &str = "5";
+const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// A request that is answered with an error.
 #[derive(Debug, Clone)]
@@ -38,12 +38,15 @@ pub struct Failure {
     pub detail: String,
     /// The methods that are allowed, for 405.
     pub allow: Option<Cow<'static, str>>,
+    /// When to try again, in seconds, for 429 and 503.
+    pub retry_after: Option<u64>,
 }
 
 impl Failure {
     /// A failure without a `scimType`.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, scim_type: None, code, detail: detail.into(), allow: None }
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS);
+        Self { status, scim_type: None, code, detail: detail.into(), allow: None, retry_after }
     }
 
     /// 404 for something that is not there.
@@ -56,6 +59,16 @@ impl Failure {
         let allow = allow.into();
         let detail = format!("this method is not allowed here; allowed: {allow}");
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail) }
+    }
+
+    /// 429: the client asks more often than it may.
+    pub fn too_many_requests(requests_per_second: u32, retry_after: u64) -> Self {
+        let detail = format!(
+            "this connection may make {requests_per_second} requests a second; try again after the seconds that \
+             Retry-After says"
+        );
+        let refused = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
+        Self { retry_after: Some(retry_after), ..refused }
     }
 
     /// 413, naming the limit.
@@ -98,8 +111,8 @@ impl Failure {
             };
             answer.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            answer.insert_header((header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS)));
+        if let Some(seconds) = self.retry_after {
+            answer.insert_header((header::RETRY_AFTER, HeaderValue::from(seconds)));
         }
         if let Some(allow) = self.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
             answer.insert_header((header::ALLOW, allow));

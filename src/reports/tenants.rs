@@ -76,6 +76,7 @@ pub fn client(id: &str, client: &Client) -> Value {
         "kind": client.kind,
         "domain": client.domain,
         "enabled": client.enabled,
+        "requests_per_second": client.requests_per_second,
         "created_at": client.created_at,
     })
 }

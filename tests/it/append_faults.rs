@@ -12,7 +12,9 @@ use muster::app::Sources;
 use muster::clock::ManualClock;
 use muster::directory::{Bulk, BulkOperation, Directory, OperationOutcome, WriteError};
 use muster::event_log::memory::{Fault, FaultKind};
-use provisioning::command::{Change, Command, NewClient, NewToken, Precondition, Provider, ScimCommand};
+use provisioning::command::{
+    Change, ClientChange, Command, NewClient, NewToken, Precondition, Provider, ScimCommand,
+};
 use provisioning::event::TokenIssued;
 use provisioning::ids::{ClientId, OperatorId, TokenId};
 use provisioning::recorded::Via;
@@ -294,7 +296,10 @@ fn tenant_rows(house: &House) -> Vec<Row> {
             house.submit(Command::CreateClient(new_client.clone()))
         }),
         row("a client that is switched off", "acme", &["client.updated"], move |house| {
-            house.submit(Command::UpdateClient { id: client, enabled: false })
+            house.submit(Command::UpdateClient {
+                id: client,
+                change: ClientChange { enabled: Some(false), ..ClientChange::default() },
+            })
         }),
         row("a token", "acme", &["token.issued"], move |house| {
             house.submit(Command::IssueToken(NewToken { id: token, issued: issued.clone() }))

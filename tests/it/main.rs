@@ -32,6 +32,7 @@ mod outbox;
 mod outbox_faults;
 mod privacy;
 mod random_history;
+mod rates;
 mod registry;
 mod requests;
 mod rfc;

@@ -117,6 +117,34 @@ pub struct NewClient {
     pub domain: String,
 }
 
+/// What is to be so of a client; what is left out stays.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ClientChange {
+    /// On or off.
+    pub enabled: Option<bool>,
+    /// How many requests a second it may make.
+    pub requests_per_second: Option<Bound>,
+}
+
+/// A bound, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// At most that many.
+    AtMost(u32),
+    /// Any number.
+    Unbounded,
+}
+
+impl Bound {
+    /// The number; `None` for any.
+    pub fn number(self) -> Option<u32> {
+        match self {
+            Self::AtMost(number) => Some(number),
+            Self::Unbounded => None,
+        }
+    }
+}
+
 /// A new token.
 #[derive(Debug, Clone)]
 pub struct NewToken {
@@ -153,12 +181,12 @@ pub enum Command {
     },
     /// Adds a client.
     CreateClient(NewClient),
-    /// Switches a client on or off.
+    /// Switches a client on or off, or bounds its requests.
     UpdateClient {
         /// The client.
         id: ClientId,
-        /// On or off.
-        enabled: bool,
+        /// What is to be so.
+        change: ClientChange,
     },
     /// Adds a token to a client.
     IssueToken(NewToken),

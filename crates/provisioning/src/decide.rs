@@ -45,7 +45,7 @@ pub fn decide<D: Directory>(
             return tenant::update(directory, settings, profile.as_ref());
         }
         Command::CreateClient(client) => tenant::create_client(tenancy, client),
-        Command::UpdateClient { id, enabled } => tenant::update_client(tenancy, *id, *enabled),
+        Command::UpdateClient { id, change } => tenant::update_client(tenancy, *id, *change),
         Command::IssueToken(token) => tenant::issue_token(tenancy, token, origin.received_at),
         Command::RevokeToken(id) => tenant::revoke_token(tenancy, *id),
         Command::RecordPublished(published) => Ok(tenant::record_published(published)),

@@ -152,6 +152,9 @@ pub struct Client {
     pub domain: String,
     /// Off: every request is answered 403, nothing is lost.
     pub enabled: bool,
+    /// How many requests a second it may make; `None` for any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<u32>,
     /// When it was added.
     pub created_at: Timestamp,
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use provisioning::command::{Change, Command, NewClient, NewToken, Precondition, Provider, ScimCommand};
+use provisioning::command::{
+    Bound, Change, ClientChange, Command, NewClient, NewToken, Precondition, Provider, ScimCommand,
+};
 use provisioning::event::TokenIssued;
 use provisioning::ids::OperatorId;
 use provisioning::tenancy::{ClientKind, Role, Tenancy};
@@ -138,7 +140,16 @@ pub(super) async fn create_client(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateClient {
-    enabled: bool,
+    enabled: Option<bool>,
+    /// Null takes the bound away.
+    #[serde(default, deserialize_with = "given")]
+    requests_per_second: Option<Bound>,
+}
+
+/// A bound where the member is there: a number, or null for none.
+fn given<'de, D: serde::Deserializer<'de>>(member: D) -> Result<Option<Bound>, D::Error> {
+    let number: Option<u32> = Deserialize::deserialize(member)?;
+    Ok(Some(number.map_or(Bound::Unbounded, Bound::AtMost)))
 }
 
 pub(super) async fn update_client(
@@ -151,7 +162,9 @@ pub(super) async fn update_client(
     let (tenant, client) = path.into_inner();
     let directory = open_tenant(&house, &tenant)?;
     let id = client_named(&directory.tenancy(), &client)?;
-    directory.submit(Command::UpdateClient { id, enabled: body.enabled }, origin).await?;
+    let UpdateClient { enabled, requests_per_second } = body.into_inner();
+    let change = ClientChange { enabled, requests_per_second };
+    directory.submit(Command::UpdateClient { id, change }, origin).await?;
     client_answer(StatusCode::OK, &directory.tenancy(), id)
 }
 

@@ -44,7 +44,7 @@ fn response(is_scim: bool, status: u16, codes: &[&str]) -> Value {
     });
     match status {
         401 => headers["WWW-Authenticate"] = header("How to show a token."),
-        503 => headers["Retry-After"] = header("When to try again, in seconds."),
+        429 | 503 => headers["Retry-After"] = header("When to try again, in seconds."),
         _ => {}
     }
     json!({"description": format!("Refused: {}.", codes.join(", ")), "headers": headers, "content": content})

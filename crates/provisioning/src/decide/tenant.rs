@@ -2,10 +2,10 @@
 
 use scim::fold::fold;
 use scim::{Object, ResourceType};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::decision::{DecideError, Decided, Decision, Draft};
-use crate::command::{NewClient, NewToken};
+use crate::command::{Bound, ClientChange, NewClient, NewToken};
 use crate::directory::Directory;
 use crate::event::{ClockAdjusted, Event, Published, SettingsChange, TokenIssued};
 use crate::ids::{ClientId, Revision, TokenId};
@@ -18,6 +18,9 @@ use crate::timestamp::Timestamp;
 
 /// Two, so that a rotation has an overlap.
 const ACTIVE_TOKENS_MAX: usize = 2;
+
+/// The largest bound of a client's requests: beyond it there is nothing to bound.
+const REQUESTS_PER_SECOND_MAX: u32 = 1_000_000;
 
 /// The most accepted messages that one event names.
 pub(super) const PUBLISHED_PER_EVENT: usize = 1_000;
@@ -103,12 +106,31 @@ pub(super) fn create_client(tenancy: &Tenancy, client: &NewClient) -> Result<Dec
     Ok(Decision::done([client_created(client)]))
 }
 
-pub(super) fn update_client(tenancy: &Tenancy, id: ClientId, enabled: bool) -> Result<Decision, Rejection> {
+pub(super) fn update_client(
+    tenancy: &Tenancy,
+    id: ClientId,
+    change: ClientChange,
+) -> Result<Decision, Rejection> {
     let client = tenancy.clients.get(&id).ok_or_else(|| no_client(id))?;
-    if client.enabled == enabled {
+    let mut settings = Object::new();
+    if let Some(enabled) = change.enabled.filter(|enabled| *enabled != client.enabled) {
+        settings.insert("enabled".to_owned(), json!(enabled));
+    }
+    let rate = change.requests_per_second.map(Bound::number);
+    if let Some(rate) = rate.filter(|rate| *rate != client.requests_per_second) {
+        if rate.is_some_and(|rate| !(1..=REQUESTS_PER_SECOND_MAX).contains(&rate)) {
+            return Err(Rejection::Invalid {
+                code: "client_rate_invalid",
+                detail: format!(
+                    "requests_per_second is a whole number from 1 to {REQUESTS_PER_SECOND_MAX}, or null for any number"
+                ),
+            });
+        }
+        settings.insert("requests_per_second".to_owned(), json!(rate));
+    }
+    if settings.is_empty() {
         return Ok(Decision::done([]));
     }
-    let settings = Object::from_iter([("enabled".to_owned(), Value::Bool(enabled))]);
     let change = SettingsChange { settings, profile: None };
     Ok(Decision::done([Draft::new(Subject::Client(id), Event::ClientUpdated(change))]))
 }

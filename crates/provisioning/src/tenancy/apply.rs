@@ -59,6 +59,7 @@ impl Tenancy {
             kind: ClientKind::default(),
             domain: id.to_string(),
             enabled: true,
+            requests_per_second: None,
             created_at: header.recorded_at,
         };
         merge(&mut client, &change.settings);

@@ -119,6 +119,7 @@ mod tests {
             kind: ClientKind::OneLogin,
             domain: uuid(1).to_string(),
             enabled: false,
+            requests_per_second: Some(25),
             created_at: at,
         };
         let token = |client, role, revoked_at| Token {

@@ -1,6 +1,7 @@
 //! Tenants, clients, tokens, operators, and what the machine reports.
 
 use super::*;
+use crate::command::{Bound, ClientChange};
 use crate::ids::{OperatorId, Revision, StreamId};
 use crate::tenancy::ProfileStamp;
 use crate::timestamp::Timestamp;
@@ -105,7 +106,10 @@ fn clients_have_names_of_their_own() {
 #[test]
 fn a_client_is_switched_once() {
     let mut house = House::new();
-    let switch = |n, enabled| Command::UpdateClient { id: ClientId(uuid(n)), enabled };
+    let switch = |n, enabled| Command::UpdateClient {
+        id: ClientId(uuid(n)),
+        change: ClientChange { enabled: Some(enabled), ..ClientChange::default() },
+    };
     then(house.when(&switch(20, true)), &[]);
     then(
         house.when(&switch(20, false)),
@@ -113,6 +117,27 @@ fn a_client_is_switched_once() {
     );
     then(house.when(&switch(20, false)), &[]);
     refused(house.when(&switch(1, false)), "not found");
+}
+
+#[test]
+fn a_clients_requests_are_bounded_by_a_number_that_makes_sense() {
+    let mut house = House::new();
+    let rate = |rate| Command::UpdateClient {
+        id: ClientId(uuid(20)),
+        change: ClientChange { requests_per_second: Some(rate), ..ClientChange::default() },
+    };
+    then(house.when(&rate(Bound::Unbounded)), &[]);
+    then(
+        house.when(&rate(Bound::AtMost(25))),
+        &[r#"client.updated | clients/@20 | {"settings":{"requests_per_second":25}}"#],
+    );
+    then(house.when(&rate(Bound::AtMost(25))), &[]);
+    refused(house.when(&rate(Bound::AtMost(0))), "client_rate_invalid");
+    refused(house.when(&rate(Bound::AtMost(1_000_001))), "client_rate_invalid");
+    then(
+        house.when(&rate(Bound::Unbounded)),
+        &[r#"client.updated | clients/@20 | {"settings":{"requests_per_second":null}}"#],
+    );
 }
 
 #[test]

@@ -66,6 +66,7 @@ fn clients_are_added_and_switched() {
         kind: ClientKind::Okta,
         domain: "d".to_owned(),
         enabled: false,
+        requests_per_second: None,
         created_at: instant(1),
     };
     assert_eq!(tenancy.clients, [(id, expected)].into());
