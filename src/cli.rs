@@ -11,6 +11,7 @@ mod client;
 mod events;
 pub mod exit;
 mod group;
+mod observe;
 mod operator;
 mod outbox;
 mod projections;
@@ -97,6 +98,9 @@ enum Command {
     /// The views that are built from the log.
     #[command(subcommand)]
     Projections(projections::Command),
+    /// What a tenant that is not published yet would have set off.
+    #[command(subcommand)]
+    Observe(observe::Command),
     /// Publishing to NATS.
     #[command(subcommand)]
     Outbox(outbox::Command),
@@ -151,6 +155,7 @@ fn answer(cli: Cli) -> Result<u8, Failure> {
         Command::Why(command) => session.perform(&command.call()),
         Command::Setup(command) => command.run(&mut session),
         Command::Projections(command) => command.run(&mut session),
+        Command::Observe(command) => session.perform(&command.call()),
         Command::Outbox(command) => session.perform(&command.call()),
     }
 }

@@ -21,6 +21,7 @@ mod slice;
 mod standing;
 mod trouble;
 mod verdict;
+pub mod withheld;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -235,6 +236,11 @@ impl OutboxHandle {
     }
 }
 
+/// Why nothing of a tenant goes out that observes: code, colon, sentence.
+pub fn why_observing(tenant: &str) -> String {
+    trouble::observing(tenant).to_string()
+}
+
 /// Publishes, and says so at once if a defect ends that: nothing else would until the service stops.
 async fn survived(feed: Feed, board: &Board, publishing: impl Future<Output = ()>) {
     if AssertUnwindSafe(publishing).catch_unwind().await.is_err() {
@@ -244,18 +250,22 @@ async fn survived(feed: Feed, board: &Board, publishing: impl Future<Output = ()
 
 fn stream_status(directory: &Directory, feed: Feed, board: &Board) -> StreamStatus {
     let Standing { position, trouble } = board.standing(directory.stream());
+    let observes = directory.tenancy().settings.observes();
     let trouble = match directory.halted() {
         Some(reason) => Some(trouble::tenant_halted(reason)),
+        None if observes => Some(trouble::observing(directory.tenant())),
         None if position.is_none() && trouble.is_none() => Some(trouble::beginning()),
         None => trouble,
     };
     let kept = || directory.operations().outbox(feed.jetstream_stream()).ok().flatten();
     let position = position.or_else(kept).unwrap_or_default();
+    // Nothing is behind that is not to go out.
+    let settled = if observes { directory.position() } else { position.revision };
     StreamStatus {
         stream: feed.jetstream_stream(),
         revision: position.revision,
         sequence: position.sequence,
-        lag_events: directory.committed().borrow().0.saturating_sub(position.revision.0),
+        lag_events: directory.position().0.saturating_sub(settled.0),
         state: trouble.as_ref().map_or(State::Live, |trouble| trouble.state),
         reason: trouble.map(|trouble| trouble.to_string()),
     }

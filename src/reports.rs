@@ -5,6 +5,7 @@
 
 mod access;
 mod events;
+mod observe;
 mod outbox;
 mod requests;
 mod setup;
@@ -119,6 +120,7 @@ pub fn get(
         ["admin", "v1", "operators"] => Ok(tenants::operators(directories)),
         ["audit", "v1", name, "events"] => events::list(&*tenant(directories, name)?, parameters, limits),
         ["audit", "v1", name, "timeline"] => timeline::of(directories, name, parameters),
+        ["audit", "v1", name, "observe"] => observe::report(directories, name, parameters, limits),
         ["audit", "v1", name, "access"] => access::at(&*tenant(directories, name)?, parameters),
         ["audit", "v1", name, "requests"] => requests::list(&*tenant(directories, name)?, parameters),
         ["audit", "v1", name, "requests", id] => requests::show(&*tenant(directories, name)?, id),

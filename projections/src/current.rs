@@ -33,7 +33,7 @@ const VIEW: &str = "current";
 
 const LAYOUT: Layout = Layout {
     view: VIEW,
-    number: 3,
+    number: 4,
     tables: include_str!("../../migrations/current/tables.sql"),
     indexes: include_str!("../../migrations/current/indexes.sql"),
 };

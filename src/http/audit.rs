@@ -38,7 +38,7 @@ async fn report(
     if matches!(report.as_str(), "requests" | "why") {
         house.request_log.flush().await;
     }
-    let waits = matches!(report.as_str(), "timeline" | "access" | "why");
+    let waits = matches!(report.as_str(), "timeline" | "access" | "observe" | "why");
     if waits
         && let Some(directory) = house.directories.tenant(&tenant)
         && !directory.history_caught_up().await

@@ -112,8 +112,9 @@ impl Resolver<'_> {
             lost: found.lost,
         });
         let position = match verdict {
-            Verdict::GoOn(position) => position,
+            Verdict::GoOn(position) => self.behind_withheld(position),
             Verdict::Again(position) => {
+                let position = self.behind_withheld(position);
                 let (jetstream, tenant) = (self.feed.jetstream_stream(), directory.tenant());
                 tracing::warn!(
                     tenant.id = tenant, jetstream, revision = %position.revision,
@@ -140,6 +141,12 @@ impl Resolver<'_> {
             Feed::Deprovisioning | Feed::Events => Vec::new(),
         };
         Ok(Resolved::GoOn { position, evidenced, unseen })
+    }
+
+    /// What happened while the tenant observed never goes out, whatever was lost: the log says so.
+    fn behind_withheld(&self, position: OutboxPosition) -> OutboxPosition {
+        let withheld = self.lane.directory.tenancy().withheld_up_to;
+        OutboxPosition { revision: position.revision.max(withheld), ..position }
     }
 
     /// Only at the beginning; later this process knows what it has handed over as evidence.

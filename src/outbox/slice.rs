@@ -29,7 +29,7 @@ pub(super) struct Slice {
 
 /// Why a slice cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SliceError {
+pub enum SliceError {
     /// Trying again may help.
     #[error("{0}")]
     Unavailable(String),

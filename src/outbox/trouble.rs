@@ -21,12 +21,14 @@ pub enum State {
     Waiting,
     /// A person has to do something.
     Halted,
+    /// Nothing is to go out: the tenant observes.
+    Observing,
 }
 
 /// Why nothing goes out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trouble {
-    /// `Waiting` or `Halted`.
+    /// Anything but `Live`.
     pub(super) state: State,
     /// Stable code.
     pub(super) code: &'static str,
@@ -51,6 +53,18 @@ fn halted(code: &'static str, detail: impl Into<String>) -> Trouble {
 /// Nothing was asked of the broker yet.
 pub(super) fn beginning() -> Trouble {
     waiting("outbox_beginning", "the broker has not been asked about this tenant yet")
+}
+
+/// The tenant is not to be published.
+pub(super) fn observing(tenant: &str) -> Trouble {
+    Trouble {
+        state: State::Observing,
+        code: "tenant_observes",
+        detail: format!(
+            "nothing of this tenant is published until `muster tenant update {tenant} --set mode=live`; see `muster \
+             observe report --tenant {tenant}` first"
+        ),
+    }
 }
 
 /// There is no connection.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::ReportError;
 use crate::directories::Directories;
 use crate::feed::JETSTREAM_STREAMS;
-use crate::outbox::OutboxHandle;
+use crate::outbox::{OutboxHandle, State, why_observing};
 
 /// Where every tenant's outbox stands: as the running outbox tells it, or, without one, as it was kept.
 pub fn status(directories: &Directories, outbox: Option<&OutboxHandle>) -> Result<Value, ReportError> {
@@ -15,6 +15,13 @@ pub fn status(directories: &Directories, outbox: Option<&OutboxHandle>) -> Resul
     let mut tenants = Vec::new();
     for directory in directories.tenants() {
         let head = directory.position().0;
+        let observes = directory.tenancy().settings.observes();
+        let (state, reason) = if observes {
+            (State::Observing, why_observing(directory.tenant()))
+        } else {
+            let reason = "nats_not_configured: the service was started without --nats, or is stopped";
+            (State::Waiting, reason.to_owned())
+        };
         let mut streams = Vec::new();
         for stream in JETSTREAM_STREAMS {
             let kept = directory.operations().outbox(stream);
@@ -27,9 +34,9 @@ pub fn status(directories: &Directories, outbox: Option<&OutboxHandle>) -> Resul
                 "stream": stream,
                 "revision": position.revision,
                 "sequence": position.sequence,
-                "lag_events": head.saturating_sub(position.revision.0),
-                "state": "waiting",
-                "reason": "nats_not_configured: the service was started without --nats, or is stopped",
+                "lag_events": if observes { 0 } else { head.saturating_sub(position.revision.0) },
+                "state": state,
+                "reason": reason,
             }));
         }
         tenants.push(json!({"tenant": directory.tenant(), "streams": streams}));

@@ -37,7 +37,7 @@ pub(super) fn of(
             let detail = "no user of this tenant is or was known by that id, userName or e-mail address";
             return Err(ReportError::not_found("user_not_found", detail));
         }
-        let parties = Parties { tenant: directory.tenancy(), registry: directories.system().tenancy() };
+        let parties = Parties::of(directories, directory);
         let timeline = Timeline { directory, history, parties, position };
         let resources = ids.into_iter().map(|id| timeline.resource(id)).collect::<Result<Vec<_>, _>>()?;
         Ok(json!({"resources": resources, "position": position}))
@@ -126,13 +126,19 @@ impl Timeline<'_> {
 }
 
 /// Who may have acted: the tenant's clients, and the operators in the registry.
-struct Parties {
+pub(super) struct Parties {
     tenant: Arc<Tenancy>,
     registry: Arc<Tenancy>,
 }
 
 impl Parties {
-    fn named(&self, actor: &Actor) -> Value {
+    /// Those of a tenant, as of now.
+    pub(super) fn of(directories: &Directories, directory: &Directory) -> Self {
+        Self { tenant: directory.tenancy(), registry: directories.system().tenancy() }
+    }
+
+    /// An actor as every answer shows one.
+    pub(super) fn named(&self, actor: &Actor) -> Value {
         let id = actor.id.as_deref();
         let name = match actor.kind {
             ActorKind::Client => {

@@ -334,6 +334,14 @@ impl Nats {
         assert!(sent.expect("there is a kill command").success());
     }
 
+    /// Lets none of its files become longer than that, as if its disk were full.
+    pub(crate) fn limit_files(&self, bytes: u64) {
+        let child = self.child.as_ref().expect("the server runs");
+        let pid = child.id().to_string();
+        let limited = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:")]).status();
+        assert!(limited.expect("there is prlimit, of util-linux").success());
+    }
+
     /// The URL for `--nats`.
     pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Nats, Tenant, TestService, eventually, free_port};
 
+mod observe;
+
 const EVENTS: &str = "MUSTER_EVENTS";
 const DEPROVISIONING: &str = "MUSTER_DEPROVISIONING";
 

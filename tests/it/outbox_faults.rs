@@ -238,7 +238,7 @@ fn copy_tree(from: &Path, to: &Path) {
 
 #[test]
 fn a_full_broker_delays_publishing_and_nothing_else() {
-    let plan = Plan::of("outbox_full", 3, 24);
+    let plan = Plan::of("outbox_full", 4, 24);
     let mut tally = plan.tally();
     for round in 0..plan.rounds {
         let mut house = House::new(&plan, 2);
@@ -251,7 +251,7 @@ fn a_full_broker_delays_publishing_and_nothing_else() {
         let update = |house: &House, config: stream::Config| {
             house.ask_broker(async |broker| broker.update_stream(config).await.expect("it can be altered"));
         };
-        let (full, goes_on, words) = match round % 3 {
+        let (full, goes_on, words) = match round % 4 {
             0 => {
                 let max_messages = i64::try_from(state(&house, EVENTS).messages + 20).unwrap();
                 update(&house, stream::Config { max_messages, ..stream_config(EVENTS) });
@@ -262,12 +262,18 @@ fn a_full_broker_delays_publishing_and_nothing_else() {
                 update(&house, stream::Config { max_bytes, ..stream_config(DEPROVISIONING) });
                 (DEPROVISIONING, Some(EVENTS), "maximum bytes exceeded")
             }
-            _ => {
+            2 => {
                 let used: u64 = STREAMS.iter().map(|name| state(&house, name).bytes).sum();
                 house.kill_broker();
                 house.nats.jetstream = format!("max_file_store: {}", used + 20_000);
                 house.resume_broker();
                 (EVENTS, None, "insufficient")
+            }
+            // A real limit. The broker does not answer then, and goes on with the stream only when it is started anew,
+            // even if there is room again before.
+            _ => {
+                house.nats.limit_files(longest(house.nats.store()) + 20_000);
+                (EVENTS, None, "timed out")
             }
         };
         // Every write is answered all the same.
@@ -282,7 +288,7 @@ fn a_full_broker_delays_publishing_and_nothing_else() {
                 (status["state"] == "live" && status["lag_events"] == 0).then_some(())
             });
         }
-        match round % 3 {
+        match round % 4 {
             0 | 1 => update(&house, stream_config(full)),
             _ => {
                 house.kill_broker();
@@ -295,6 +301,17 @@ fn a_full_broker_delays_publishing_and_nothing_else() {
         tally.rounds += 1;
     }
     tally.finish();
+}
+
+/// The length of the longest file below a folder.
+fn longest(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).expect("the folder is there");
+    let lengths = entries.map(|entry| {
+        let entry = entry.expect("an entry");
+        // What the broker has removed meanwhile is not the longest.
+        entry.metadata().map_or(0, |found| if found.is_dir() { longest(&entry.path()) } else { found.len() })
+    });
+    lengths.max().unwrap_or_default()
 }
 
 #[test]
@@ -433,12 +450,45 @@ fn a_broker_that_stands_still_is_waited_for() {
 }
 
 #[test]
+fn a_tenant_that_becomes_live_is_heard_from_where_its_event_says_whoever_is_killed() {
+    let plan = Plan::of("outbox_promotion", 1, 20);
+    let mut tally = plan.tally();
+    for round in 0..plan.rounds {
+        let mut dice = plan.dice(round);
+        let mut house = House::empty();
+        house.make_streams();
+        house.move_in_as(&plan, "tenant", 2, &json!({"mode": "observe"}));
+        house.write(80, |house, until| {
+            await_written(until, dice.below(40) as u64);
+            house.kill_muster();
+            house.start_muster();
+            assert!(STREAMS.iter().all(|stream| house.hear(stream).is_empty()), "something is heard already");
+            let (one, other) = if dice.below(2) == 0 { ("here", "start") } else { ("start", "here") };
+            house.promote("tenant-0", one);
+            if dice.below(2) == 0 {
+                house.kill_broker();
+            }
+            house.promote("tenant-1", other);
+            pass(between(&mut dice, Duration::ZERO, DEAD_MAX / 4));
+            house.kill_muster();
+            house.kill_broker();
+            house.resume_broker();
+            house.start_muster();
+        });
+        house.check(&mut tally);
+        tally.faults += 3;
+        tally.rounds += 1;
+    }
+    tally.finish();
+}
+
+#[test]
 fn two_services_share_a_broker() {
     let plan = Plan::of("outbox_two_services", 1, 20);
     let mut tally = plan.tally();
     let mut house = House::new(&plan, 2);
     let mut other = House::beside(&house);
-    other.move_in_as(&plan, "others", 2);
+    other.move_in_as(&plan, "others", 2, &json!({}));
     for round in 0..plan.rounds {
         let mut dice = plan.dice(round);
         house.write(150, |house, _| {

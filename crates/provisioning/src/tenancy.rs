@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use scim::schemas::{Additions, Schemas};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ClientId, OperatorId, StreamId, TokenId};
+use crate::ids::{ClientId, OperatorId, Revision, StreamId, TokenId};
 use crate::timestamp::Timestamp;
 
 /// The profile that settings came from.
@@ -105,6 +105,26 @@ pub enum InitialState {
     Invited,
 }
 
+/// Whether consumers hear of a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Everything works and is recorded, and nothing is published.
+    Observe,
+    /// What is recorded is published.
+    Live,
+}
+
+/// From where a tenant is published that observed before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PublishFrom {
+    /// From the event on that makes it live.
+    Here,
+    /// From its first event on.
+    Start,
+}
+
 /// The settings of a tenant, resolved: what `tenant.created` carries.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -127,6 +147,10 @@ pub struct Settings {
     pub post_deactivated: PostDeactivated,
     /// How users start.
     pub initial: InitialState,
+    /// Whether it is published; `None`: it is, and always was.
+    pub mode: Option<Mode>,
+    /// From where, if it observed before.
+    pub publish_from: Option<PublishFrom>,
     /// Attributes and extensions beside the standard ones.
     pub schemas: Option<Additions>,
     /// Paths of attributes that take their canonical values only.
@@ -134,6 +158,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether nothing of the tenant is published.
+    pub fn observes(&self) -> bool {
+        self.mode == Some(Mode::Observe)
+    }
+
     /// What users and groups of the tenant look like. Made anew with each call: keep it.
     pub fn schemas(&self) -> Schemas {
         let additions = self.schemas.clone().unwrap_or_default();
@@ -219,6 +248,8 @@ pub struct Tenancy {
     pub settings: Settings,
     /// The profile that was applied last.
     pub profile: Option<ProfileStamp>,
+    /// Events up to here are never published: the tenant observed then, and was made live from behind them.
+    pub withheld_up_to: Revision,
     /// Clients by id.
     pub clients: BTreeMap<ClientId, Client>,
     /// Tokens by id, revoked ones too.

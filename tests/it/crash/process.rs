@@ -223,7 +223,14 @@ impl Client {
     /// Makes a tenant.
     #[track_caller]
     pub(crate) fn create_tenant(&self, name: &str) -> Client {
-        let reply = self.send("POST", "/admin/v1/tenants", Some(&json!({"tenant": name})), &[]);
+        self.create_tenant_with(name, &json!({}))
+    }
+
+    /// Makes a tenant with these settings.
+    #[track_caller]
+    pub(crate) fn create_tenant_with(&self, name: &str, settings: &Value) -> Client {
+        let body = json!({"tenant": name, "settings": settings});
+        let reply = self.send("POST", "/admin/v1/tenants", Some(&body), &[]);
         let reply = reply.expect("the service answers");
         assert_eq!(reply.status, 201, "{}", reply.body);
         let text = |key: &str| reply.body[key].as_str().expect("the answer is complete").to_owned();

@@ -88,16 +88,16 @@ impl House {
 
     /// Starts Muster and makes tenants.
     pub(super) fn move_in(&mut self, plan: &Plan, tenants: usize) {
-        self.move_in_as(plan, "tenant", tenants);
+        self.move_in_as(plan, "tenant", tenants, &json!({}));
     }
 
-    /// Starts Muster and makes tenants whose names begin like that.
-    pub(super) fn move_in_as(&mut self, plan: &Plan, begin: &str, tenants: usize) {
+    /// Starts Muster and makes tenants with these settings, whose names begin like that.
+    pub(super) fn move_in_as(&mut self, plan: &Plan, begin: &str, tenants: usize, settings: &Value) {
         const WRITERS: usize = 2;
         self.start_muster();
         for number in 0..tenants {
             let tenant = format!("{begin}-{number}");
-            let client = self.operator().create_tenant(&tenant);
+            let client = self.operator().create_tenant_with(&tenant, settings);
             for n in 0..WRITERS {
                 let dice = plan.dice((number * WRITERS + n) as u64 + 1_000_000);
                 let name = format!("{tenant}-{n}");
@@ -230,6 +230,23 @@ impl House {
             }
         }
         reply
+    }
+
+    /// Makes a tenant that observes live; `from` is where its publishing begins.
+    pub(super) fn promote(&mut self, tenant: &str, from: &str) {
+        let settings = json!({"settings": {"mode": "live", "publish_from": from}});
+        let path = format!("/admin/v1/tenants/{tenant}");
+        let reply = self.operator().send("PATCH", &path, Some(&settings), &[]).expect("the service answers");
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let log = self.log(tenant);
+        let promotion = log.iter().find(|event| event["data"]["settings"]["mode"] == "live");
+        let revision = promotion.and_then(|event| event["revision"].as_u64()).expect("it is recorded");
+        if from == "here" {
+            for stream in STREAMS {
+                let withheld = Behind { sequence: 0, revision: revision - 1 };
+                self.behind.insert((tenant.to_owned(), stream), withheld);
+            }
+        }
     }
 
     pub(super) fn end_of(&self, stream: &str) -> u64 {

@@ -13,7 +13,7 @@ use crate::merge_patch;
 use crate::recorded::Subject;
 use crate::rejection::Rejection;
 use crate::tenancy::check::{check_name, schema_refused};
-use crate::tenancy::{ProfileStamp, Role, Settings, Tenancy, Token};
+use crate::tenancy::{Mode, ProfileStamp, PublishFrom, Role, Settings, Tenancy, Token};
 use crate::timestamp::Timestamp;
 
 /// Two, so that a rotation has an overlap.
@@ -40,6 +40,9 @@ pub(super) fn create(
         });
     }
     let resolved = Settings::default().updated(settings)?;
+    if resolved.publish_from.is_some() {
+        return Err(publish_from_fixed());
+    }
     check_name(&client.name, "client_name_invalid")?;
     let created = SettingsChange { settings: assigned(&resolved), profile: profile.cloned() };
     Ok(Decision::done([
@@ -58,7 +61,7 @@ pub(super) fn update<D: Directory>(
     profile: Option<&ProfileStamp>,
 ) -> Decided<D> {
     let tenancy = directory.tenancy();
-    let updated = tenancy.settings.updated(settings)?;
+    let updated = with_mode(&tenancy.settings, tenancy.settings.updated(settings)?)?;
     if updated.tenant != tenancy.settings.tenant {
         return Err(Rejection::Invalid {
             code: "setting_fixed",
@@ -74,6 +77,37 @@ pub(super) fn update<D: Directory>(
     }
     let change = SettingsChange { settings, profile };
     Ok(Decision::done([Draft::new(Subject::Tenant, Event::TenantUpdated(change))]))
+}
+
+/// A tenant becomes live once, with an event that says from where it is published, and stays so: whoever hears of it
+/// hears every revision from there on.
+fn with_mode(before: &Settings, mut after: Settings) -> Result<Settings, Rejection> {
+    match (before.observes(), after.observes()) {
+        (true, false) => {
+            after.mode = Some(Mode::Live);
+            after.publish_from.get_or_insert(PublishFrom::Here);
+            Ok(after)
+        }
+        (false, true) => Err(Rejection::Invalid {
+            code: "mode_fixed",
+            detail: "a tenant that is live stays live, since its consumers would miss revisions; to try something \
+                     out create another tenant with mode=observe"
+                .to_owned(),
+        }),
+        _ if before.publish_from != after.publish_from => Err(publish_from_fixed()),
+        _ => {
+            // Taking it away would change nothing.
+            after.mode = after.mode.or(before.mode);
+            Ok(after)
+        }
+    }
+}
+
+fn publish_from_fixed() -> Rejection {
+    Rejection::Invalid {
+        code: "publish_from_fixed",
+        detail: "publish_from is said once, together with mode=live of a tenant that observes".to_owned(),
+    }
 }
 
 /// What resources hold must stay readable, and what was right yesterday must not be refused tomorrow.

@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Client, ClientKind, Operator, RegisteredTenant, Tenancy, Token};
+use super::{Client, ClientKind, Operator, PublishFrom, RegisteredTenant, Tenancy, Token};
 use crate::event::{Event, OperatorCreated, SettingsChange, TenantRegistered, TokenIssued};
+use crate::ids::Revision;
 use crate::merge_patch;
 use crate::recorded::{Header, Opened, Recorded, Subject};
 
@@ -19,7 +20,7 @@ impl Tenancy {
         let header = &recorded.header;
         let Opened::Event(event) = &recorded.event else { return };
         match event {
-            Event::TenantCreated(change) | Event::TenantUpdated(change) => self.set(change),
+            Event::TenantCreated(change) | Event::TenantUpdated(change) => self.set(header, change),
             Event::ClientCreated(change) => self.add_client(header, change),
             Event::ClientUpdated(change) => self.update_client(header, change),
             Event::TokenIssued(issued) => self.add_token(header, issued),
@@ -45,8 +46,13 @@ impl Tenancy {
         }
     }
 
-    fn set(&mut self, change: &SettingsChange) {
+    fn set(&mut self, header: &Header, change: &SettingsChange) {
+        let observed = self.settings.observes();
         merge(&mut self.settings, &change.settings);
+        let is_promoted = observed && !self.settings.observes();
+        if is_promoted && self.settings.publish_from != Some(PublishFrom::Start) {
+            self.withheld_up_to = Revision(header.revision.0.saturating_sub(1));
+        }
         if let Some(profile) = &change.profile {
             self.profile = Some(profile.clone());
         }

@@ -30,6 +30,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("put_unknown", "not_found or create"),
     ("post_deactivated", "conflict or reactivate"),
     ("initial", "active or invited"),
+    ("mode", "observe, live or null"),
+    ("publish_from", "here, start or null"),
     ("schemas", "an object with schemas for User and Group, or null"),
     ("enforce_canonical_values", "a list of attributes such as [\"role\", \"emails.type\"], or null"),
 ];

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{ImportError, ProfileStamp, Settings, Tenancy};
+use crate::ids::Revision;
 use crate::recorded::Subject;
 
 /// The item `tenant`.
@@ -17,6 +18,7 @@ use crate::recorded::Subject;
 struct TenantItem {
     settings: Settings,
     profile: Option<ProfileStamp>,
+    withheld_up_to: Revision,
 }
 
 impl Tenancy {
@@ -59,6 +61,7 @@ impl Tenancy {
                 let item: TenantItem = from_value(value)?;
                 self.settings = item.settings;
                 self.profile = item.profile;
+                self.withheld_up_to = item.withheld_up_to;
             }
             Subject::Client(id) => {
                 self.clients.insert(id, from_value(value)?);
@@ -79,7 +82,11 @@ impl Tenancy {
 
     /// A registry has no settings of its own, hence no such item.
     fn tenant_item(&self) -> Option<Value> {
-        let item = TenantItem { settings: self.settings.clone(), profile: self.profile.clone() };
+        let item = TenantItem {
+            settings: self.settings.clone(),
+            profile: self.profile.clone(),
+            withheld_up_to: self.withheld_up_to,
+        };
         (item.settings != Settings::default() || item.profile.is_some()).then(|| to_value(&item))
     }
 }
@@ -138,6 +145,7 @@ mod tests {
                 ..Settings::default()
             },
             profile: Some(ProfileStamp { name: "generic".to_owned(), sha256: "11".repeat(32) }),
+            withheld_up_to: Revision(7),
             clients: [(ClientId(uuid(1)), client)].into(),
             tokens: [
                 (TokenId(uuid(2)), token(Some(ClientId(uuid(1))), Role::Client, None)),

@@ -228,3 +228,40 @@ fn the_last_operator_stays() {
     refused(house.when(&revoke(3)), "not found");
     house.when(&operator(3, "root")).unwrap();
 }
+
+#[test]
+fn a_tenant_that_observes_becomes_live_once_and_says_from_where() {
+    for (promotion, recorded) in [
+        (json!({"mode": "live"}), r#"{"mode":"live","publish_from":"here"}"#),
+        (json!({"mode": null}), r#"{"mode":"live","publish_from":"here"}"#),
+        (json!({"mode": "live", "publish_from": "here"}), r#"{"mode":"live","publish_from":"here"}"#),
+        (json!({"mode": "live", "publish_from": "start"}), r#"{"mode":"live","publish_from":"start"}"#),
+    ] {
+        let mut house = House::with(json!({"mode": "observe"}));
+        refused(house.when(&update(json!({"publish_from": "start"}))), "publish_from_fixed");
+        let expected = format!(r#"tenant.updated | tenant | {{"settings":{recorded}}}"#);
+        then(house.when(&update(promotion.clone())), &[expected.as_str()]);
+        then(house.when(&update(promotion)), &[]);
+        refused(house.when(&update(json!({"mode": "observe"}))), "mode_fixed");
+        for other in ["here", "start"].iter().filter(|other| !recorded.contains(*other)) {
+            refused(house.when(&update(json!({"publish_from": other}))), "publish_from_fixed");
+        }
+        refused(house.when(&update(json!({"publish_from": null}))), "publish_from_fixed");
+    }
+}
+
+#[test]
+fn a_tenant_that_never_observed_has_no_place_to_be_published_from() {
+    let mut house = House::new();
+    refused(house.when(&update(json!({"mode": "observe"}))), "mode_fixed");
+    refused(house.when(&update(json!({"mode": "live", "publish_from": "start"}))), "publish_from_fixed");
+    let create = Command::CreateTenant {
+        settings: object(
+            json!({"tenant": "acme", "base_path": "/a", "mode": "observe", "publish_from": "here"}),
+        ),
+        profile: None,
+        client: client(1, "default"),
+        token: NewToken { id: TokenId(uuid(2)), issued: token_of(Some(1)) },
+    };
+    refused(empty().when(&create), "publish_from_fixed");
+}

@@ -140,3 +140,24 @@ fn events_that_make_no_sense_change_nothing() {
     ];
     assert_eq!((fold(odd), tenancy), (Tenancy::default(), Tenancy::default()));
 }
+
+#[test]
+fn what_was_recorded_before_a_tenant_became_live_is_withheld_unless_the_event_says_from_the_start() {
+    for (created, updates, withheld) in [
+        (json!({}), vec![json!({"mode": "live"})], 0),
+        (json!({"mode": "observe"}), vec![json!({"delete": "refuse"})], 0),
+        (json!({"mode": "observe"}), vec![json!({"mode": "live", "publish_from": "here"})], 1),
+        (json!({"mode": "observe"}), vec![json!({"delete": "refuse"}), json!({"mode": "live"})], 2),
+        (
+            json!({"mode": "observe"}),
+            vec![json!({"mode": "live", "publish_from": "here"}), json!({"delete": "refuse"})],
+            1,
+        ),
+        (json!({"mode": "observe"}), vec![json!({"mode": "live", "publish_from": "start"})], 0),
+    ] {
+        let events = std::iter::once(Event::TenantCreated(change(created)))
+            .chain(updates.into_iter().map(|update| Event::TenantUpdated(change(update))));
+        let tenancy = fold(events.map(|event| (Subject::Tenant, event)).collect::<Vec<_>>());
+        assert_eq!(tenancy.withheld_up_to.0, withheld);
+    }
+}
