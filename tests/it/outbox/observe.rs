@@ -77,6 +77,7 @@ async fn nothing_of_a_tenant_that_observes_is_published_and_the_report_says_what
         })
         .await;
     await_observing(&service).await;
+    let beta = Tenant { base_url: rebased(&beta, &service), ..beta };
     set_active(&beta, &beta.user("carol@example.com").await, false).await;
     published(&service, &nats, "beta").await;
     for name in [EVENTS, DEPROVISIONING] {
