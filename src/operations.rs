@@ -156,8 +156,8 @@ impl Operations {
         Ok(Self { connection: Mutex::new(connection) })
     }
 
-    /// Writes position 0 for every stream that has none: a tenant that is just being created has published
-    /// nothing.
+    /// Writes position 0 for every stream that has none: a tenant that is just being created, or still observes, has
+    /// published nothing.
     pub fn begin_outbox(&self, jetstream_streams: &[&str]) -> Result<(), OperationsError> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;

@@ -23,6 +23,7 @@ use super::writer::Writer;
 use super::{Directory, WriteError, batches, follower, mend, rebuild};
 use crate::clock::{Clock, IdSource};
 use crate::event_log::{EventLog, LogSource, ReadError};
+use crate::feed::JETSTREAM_STREAMS;
 use crate::index::Index;
 use crate::operations::{Operations, OperationsError};
 use crate::randomness::Randomness;
@@ -180,6 +181,11 @@ impl Directory {
             begun_anew(&current_path, &error);
             view = open_current(&current_path)?;
             catch_up(&mut view)?;
+        }
+        if view.tenancy().settings.observes() {
+            // Nothing of it was ever published, so a position that was lost is known all the same. Once it is live it
+            // is not, hence here: it may become live before any publisher has come to it.
+            operations.begin_outbox(&JETSTREAM_STREAMS)?;
         }
         let history_path = folder.join("history.db");
         let history = opened(&history_path, |path| HistoryWriter::open(path, stream))?;

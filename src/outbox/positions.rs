@@ -76,16 +76,6 @@ pub(super) fn keep(
     kept.map_err(|error| error.to_string())
 }
 
-/// The kept position of a tenant that observes. Of such a tenant nothing was ever published: if it is lost, it is
-/// known all the same, and kept again. Blocks.
-pub(super) fn begin(directory: &Directory, jetstream: &'static str) -> Result<OutboxPosition, String> {
-    let kept = directory.operations().outbox(jetstream).map_err(|error| error.to_string())?;
-    if kept.is_none() {
-        keep(directory, jetstream, OutboxPosition::default())?;
-    }
-    Ok(kept.unwrap_or_default())
-}
-
 /// The event at a revision of the log; `None` if it has none there. Blocks.
 pub(super) fn event_at(directory: &Directory, revision: Revision) -> Result<Option<EventId>, String> {
     let Some(before) = revision.0.checked_sub(1) else { return Ok(None) };

@@ -15,10 +15,10 @@ use tokio::time::Instant;
 use super::acceptance::Evidence;
 use super::connection::Connection;
 use super::jetstream::{Broker, Refusal};
-use super::lanes::{Lanes, Phase, REST};
+use super::lanes::{Lane, Lanes, Phase, REST};
 use super::operator::{self, Request, ResumeError};
 use super::pipeline::{Answer, Outcome, Pipeline};
-use super::positions::{self, Positions};
+use super::positions::Positions;
 use super::refused::{Consequence, Progress, Refused};
 use super::resume::{JetStream, Obstacle, Resolved, Resolver};
 use super::seen::{Change, Seen};
@@ -223,7 +223,9 @@ impl Publisher {
 
     /// Reads a tenant's next slice, if there is one.
     async fn begin_turn(&mut self, stream: StreamId) -> Result<(), Trouble> {
-        if self.observes(stream).await {
+        // Nothing of it is to go out. It wakes up when it is made live, as with every event.
+        let observes = |lane: &mut Lane| lane.directory.tenancy().settings.observes();
+        if self.lanes.get(stream).is_some_and(observes) {
             return Ok(());
         }
         self.resolve(stream).await?;
@@ -255,23 +257,6 @@ impl Publisher {
             }
         }
         Ok(())
-    }
-
-    /// Whether nothing of a tenant is to go out. It wakes up when it is made live, as with every event.
-    async fn observes(&mut self, stream: StreamId) -> bool {
-        let Some(lane) = self.lanes.get(stream) else { return false };
-        if !lane.directory.tenancy().settings.observes() {
-            return false;
-        }
-        if lane.position.is_none() {
-            let (directory, feed) = (Arc::clone(&lane.directory), self.feed);
-            match self.shared.tasks.block(move || positions::begin(&directory, feed.jetstream_stream())).await
-            {
-                Ok(position) => lane.position = Some(position),
-                Err(reason) => self.lanes.rest(stream, trouble::files_unreadable(reason), REST),
-            }
-        }
-        true
     }
 
     /// Finds out where a tenant goes on, if that is not known.

@@ -146,6 +146,25 @@ async fn a_tenant_that_becomes_live_is_published_from_the_event_that_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_position_that_was_lost_while_a_tenant_observed_asks_nobody_once_it_is_live() {
+    let mut nats = Nats::start().await;
+    let mut service = service(&nats.url()).await;
+    let acme = observed(&service).await;
+    service.create_tenant("beta", "okta").await;
+    published(&service, &nats, "beta").await;
+    // No publisher comes to the tenant between the loss and the event that makes it live.
+    nats.kill();
+    let folder = service.tenant_folder("acme");
+    service.restarted(|_| remove_database(&folder, "operations.db")).await;
+    update(&service, json!({"mode": "live"})).await.expect(200);
+    let from = head(&service, "acme").await;
+    let acme = Tenant { base_url: rebased(&acme, &service), ..acme };
+    a_short_career(&acme, "alice@example.com").await;
+    nats.resume().await;
+    assert_published_from(&service, &nats, from).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_that_becomes_live_from_the_start_is_published_whole() {
     let mut nats = Nats::start().await;
     let mut service = service(&nats.url()).await;
