@@ -137,8 +137,12 @@ impl Publisher {
         self.lanes.follow(self.directories.tenants());
         loop {
             let Err(interruption) = self.publish(signals).await;
-            self.drain(&mut signals.connection).await;
-            if let Interruption::Trouble(trouble) = interruption {
+            let met = self.drain(&mut signals.connection).await;
+            let trouble = match interruption {
+                Interruption::Trouble(trouble) => Some(trouble),
+                Interruption::Other => met,
+            };
+            if let Some(trouble) = trouble {
                 self.board.set_trouble(Some(trouble.clone()));
                 self.wait_out(&trouble, signals).await;
             }
@@ -331,8 +335,10 @@ impl Publisher {
     }
 
     /// Awaits all answers, or a new connection: then none comes any more. Tenants with a message that is not
-    /// surely stored ask the broker.
-    async fn drain(&mut self, connection: &mut watch::Receiver<Connection>) {
+    /// surely stored ask the broker. Answers the trouble that it meets: a broker that stores nothing answers nothing
+    /// until the stream is looked at, so that it shows here alone.
+    async fn drain(&mut self, connection: &mut watch::Receiver<Connection>) -> Option<Trouble> {
+        let mut trouble = None;
         if let Some((stream, _)) = self.turn.take() {
             self.lanes.unresolve(stream);
         }
@@ -340,8 +346,10 @@ impl Publisher {
         loop {
             tokio::select! {
                 answer = self.pipeline.next() => match answer {
-                    // One failure is as good as several: publishing begins again anyway.
-                    Some(answer) => drop(self.settle(answer)),
+                    // At most one is a failure: what was sent behind it is void.
+                    Some(answer) => if let Err(Interruption::Trouble(met)) = self.settle(answer) {
+                        trouble = Some(met);
+                    },
                     None => break,
                 },
                 _ = connection.wait_for(|connection| connection.times != times) => {
@@ -352,6 +360,7 @@ impl Publisher {
             }
         }
         self.positions.keep(&self.shared.tasks).await;
+        trouble
     }
 
     fn all_is_well(&mut self) {
