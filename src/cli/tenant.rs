@@ -118,11 +118,11 @@ fn created(answer: &Value) -> String {
 }
 
 fn list(answer: &Value) -> Table {
-    Table::of(&answer["tenants"], &["tenant", "base_url", "state", "reason", "revision", "stream"])
+    Table::of(&answer["tenants"], &["tenant", "base_url", "state", "reason", "mode", "revision", "stream"])
 }
 
 fn shown(answer: &Value) -> String {
-    let names = ["tenant", "stream", "base_url", "state", "reason", "revision"];
+    let names = ["tenant", "stream", "base_url", "state", "reason", "mode", "revision"];
     let facts = words::fields(&names.map(|name| (name, &answer[name])));
     let settings = answer["settings"].as_object().into_iter().flatten();
     let settings: Vec<_> = settings.map(|(name, value)| (name.as_str(), value)).collect();
@@ -204,7 +204,7 @@ mod tests {
     fn a_tenant_is_shown_whole() {
         let answer = json!({
             "tenant": "acme", "stream": "0190", "base_url": "http://h/acme/scim/v2", "state": "open",
-            "reason": null, "revision": 12, "settings": { "initial": "active", "host": null },
+            "reason": null, "mode": "observe", "revision": 12, "settings": { "initial": "active", "host": null },
             "clients": [{ "id": "c1", "name": "default", "kind": "entra", "domain": "c1", "enabled": true,
                 "created_at": "2026-11-22T09:00:00.000000Z" }],
             "tokens": [],
@@ -215,6 +215,7 @@ mod tests {
         base_url  http://h/acme/scim/v2
         state     open
         reason    -
+        mode      observe
         revision  12
 
         Settings

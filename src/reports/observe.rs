@@ -61,7 +61,7 @@ pub(super) fn report(
     let page = page.collect::<Result<Vec<_>, _>>()?;
     Ok(json!({
         "tenant": tenant,
-        "mode": if settings.observes() { "observe" } else { "live" },
+        "mode": settings.mode_in_force(),
         "publish_from": settings.publish_from,
         "up_to": up_to,
         "people": found.people.len(),

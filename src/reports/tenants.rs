@@ -23,6 +23,7 @@ pub(super) fn list(directories: &Directories) -> Value {
                 "base_path": null,
                 "state": closed.get(name).map_or("closed", Closed::state),
                 "reason": closed.get(name).map(Closed::reason),
+                "mode": null,
                 "revision": null,
             }),
         });
@@ -39,12 +40,15 @@ fn summary(directory: &Directory) -> Value {
         (None, Some(_)) => "waiting",
         (None, None) => "open",
     };
+    let tenancy = directory.tenancy();
+    let settings = &tenancy.settings;
     json!({
         "tenant": directory.tenant(),
         "stream": directory.stream(),
-        "base_path": directory.tenancy().settings.base_path,
+        "base_path": settings.base_path,
         "state": if directory.is_ended() { "closed" } else { state },
         "reason": halted.or(waits),
+        "mode": settings.mode_in_force(),
         "revision": directory.position(),
     })
 }

@@ -25,11 +25,13 @@ const MODULES: &[(&str, &[&str])] = &[
     ("event_log", &["merkle", "sqlite_file"]),
     ("sealing", &["randomness", "sqlite_file"]),
     ("telemetry", &["config", "event_log"]),
+    ("feed", &[]),
     (
         "directory",
         &[
             "clock",
             "event_log",
+            "feed",
             "index",
             "operations",
             "randomness",
@@ -40,7 +42,6 @@ const MODULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("as_of", &["directory", "tasks"]),
-    ("feed", &[]),
     ("directories", &["directory", "event_log", "feed", "token"]),
     ("outbox", &["config", "directories", "directory", "event_log", "feed", "operations", "tasks"]),
     ("request_log", &["clock", "config", "directories", "directory", "query", "sealing", "telemetry"]),

@@ -158,9 +158,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether the tenant is published; one whose settings do not say is.
+    pub fn mode_in_force(&self) -> Mode {
+        self.mode.unwrap_or(Mode::Live)
+    }
+
     /// Whether nothing of the tenant is published.
     pub fn observes(&self) -> bool {
-        self.mode == Some(Mode::Observe)
+        self.mode_in_force() == Mode::Observe
     }
 
     /// What users and groups of the tenant look like. Made anew with each call: keep it.

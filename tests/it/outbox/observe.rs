@@ -28,6 +28,12 @@ async fn a_short_career(tenant: &Tenant, name: &str) -> String {
     user
 }
 
+async fn assert_mode(service: &TestService, mode: &str) {
+    let shown = service.admin("GET", "/admin/v1/tenants/acme", None).await.expect(200);
+    let listed = service.admin("GET", "/admin/v1/tenants", None).await.expect(200);
+    assert_eq!((&shown["mode"], &listed["tenants"][0]["mode"]), (&json!(mode), &json!(mode)));
+}
+
 async fn await_observing(service: &TestService) {
     for name in [EVENTS, DEPROVISIONING] {
         let status = await_state(service, "acme", name, "observing").await;
@@ -67,6 +73,7 @@ async fn nothing_of_a_tenant_that_observes_is_published_and_the_report_says_what
     a_short_career(&beta, "bob@example.com").await;
     published(&service, &nats, "beta").await;
     await_observing(&service).await;
+    assert_mode(&service, "observe").await;
     let before = report(&service, "").await;
     let folder = service.tenant_folder("acme");
     service
@@ -121,6 +128,7 @@ async fn a_tenant_that_becomes_live_is_published_from_the_event_that_says_so() {
     let from = head(&service, "acme").await;
     a_short_career(&acme, "bob@example.com").await;
     assert_published_from(&service, &nats, from).await;
+    assert_mode(&service, "live").await;
     assert_eq!(update(&service, json!({"mode": "observe"})).await.status, 400);
 
     // Neither a lost position nor a lost stream, nor an operator, brings back what was withheld.
