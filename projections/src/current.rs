@@ -19,7 +19,7 @@ mod tests;
 
 use std::path::Path;
 
-use provisioning::{ResourceId, Revision, Timestamp};
+use provisioning::{ResourceId, Revision, Status, Timestamp};
 use scim::ResourceType;
 
 use crate::ViewError;
@@ -72,6 +72,8 @@ pub struct StoredResource {
     pub created_at: Timestamp,
     /// When it last changed.
     pub modified_at: Timestamp,
+    /// How far the account is; of groups always active.
+    pub status: Status,
 }
 
 /// A page of a list.

@@ -5,6 +5,7 @@ use projections::current::{MemberRow, StoredResource};
 use provisioning::Revision;
 use scim::filter::{TypedFilter, TypedPath};
 use scim::list::{Order, Part, sort::SortKey};
+use scim::schema::STATUS;
 use scim::{Object, ResourceType, schemas};
 use serde_json::{Value, json};
 
@@ -76,6 +77,9 @@ impl Question {
             "created": stored.created_at, "lastModified": stored.modified_at,
         });
         wire.insert("meta".to_owned(), meta);
+        if stored.resource_type == ResourceType::User && self.directory.schemas().user.tells_status() {
+            wire.insert(STATUS.to_owned(), stored.status.name().into());
+        }
         let elements: Vec<Value> = match links {
             Derived::Groups(groups) => groups
                 .into_iter()

@@ -6,7 +6,7 @@ use projections::ViewError;
 use projections::current::{self, StoredResource};
 use projections::history::Past;
 use provisioning::evolve::evolve;
-use provisioning::{Resource, Revision};
+use provisioning::{Resource, Revision, Status};
 use scim::ResourceType;
 use scim::filter::{CompareOp, Comparison, TypedFilter, TypedValue, evaluate};
 use scim::fold::fold;
@@ -177,6 +177,7 @@ impl Question {
             revision: past.revision,
             created_at: resource.created_at,
             modified_at: past.modified_at,
+            status: Status::of(resource.active, resource.invited),
         };
         Ok((stored, events.len()))
     }

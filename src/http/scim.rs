@@ -21,6 +21,7 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use percent_encoding::percent_decode_str;
 use provisioning::ResourceId;
+use provisioning::tenancy::PutUnknown;
 use scim::{ResourceType, ScimError, ScimType};
 
 use super::error::Failure;
@@ -215,7 +216,10 @@ impl ScimRequest<'_> {
                 if ![Method::PUT, Method::PATCH, Method::DELETE].contains(&method) {
                     return Err(Failure::method_not_allowed(route.allowed()));
                 }
-                let id = resource_id(resource_type, id)?;
+                let id = match method {
+                    Method::PUT => self.id_to_put_to(resource_type, id)?,
+                    _ => resource_id(resource_type, id)?,
+                };
                 match method {
                     Method::PUT => self.replace(resource_type, id, payload).await,
                     Method::PATCH => self.patch(resource_type, id, payload).await,
@@ -225,6 +229,20 @@ impl ScimRequest<'_> {
             (Route::Bulk, &Method::POST) => self.bulk(payload).await,
             (route, _) => Err(Failure::method_not_allowed(route.allowed())),
         }
+    }
+
+    /// Where a PUT creates users, whoever chose the id is told which ids there can be.
+    fn id_to_put_to(&self, resource_type: ResourceType, text: &str) -> Result<ResourceId, Failure> {
+        let creates = resource_type == ResourceType::User
+            && self.directory.tenancy().settings.put_unknown == PutUnknown::Create;
+        resource_id(resource_type, text).map_err(|failure| {
+            if !creates {
+                return failure;
+            }
+            let detail = "User not found: a PUT creates a user only under a canonical lower-case UUID that was never \
+                          used, and the id in the path is none";
+            Failure::not_found("resource_not_found", detail)
+        })
     }
 }
 

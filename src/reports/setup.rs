@@ -8,7 +8,8 @@ mod progress;
 mod providers;
 
 use provisioning::tenancy::{
-    Client, ClientKind, DeletePolicy, Role, Settings, Tenancy, Token, UnknownMembers,
+    Client, ClientKind, DeletePolicy, GroupPolicy, Role, Settings, Tenancy, Token, UnknownMembers,
+    UserNameForm,
 };
 use provisioning::{ClientId, Timestamp};
 use scim::ResourceSchema;
@@ -51,8 +52,12 @@ pub fn sheet(directory: &Directory, id: &str, base_url: &str, now: Timestamp) ->
         "fields": fields,
         "actions": actions,
         "mappings": {
-            "User": mappings(provider.users, &schemas.user),
-            "Group": mappings(provider.groups, &schemas.group),
+            "User": mappings(provider.users, &schemas.user, settings),
+            "Group": if schemas.offers_groups {
+                mappings(provider.groups, &schemas.group, settings)
+            } else {
+                Vec::new()
+            },
         },
         "notes": notes(provider, settings),
         "clients": clients.iter().map(|(id, client)| shown_client(&tenancy, id, client, now)).collect::<Vec<_>>(),
@@ -82,7 +87,15 @@ fn shown_action(action: &Action, settings: &Settings) -> Value {
             }
             DeletePolicy::Delete => (true, action.why),
         },
-        About::Users | About::Groups => (true, action.why),
+        About::Groups => match settings.groups {
+            Some(GroupPolicy::Off) => (false, "this tenant has no groups"),
+            Some(GroupPolicy::LinkOnly) => (
+                true,
+                "only to groups that are here already, by their names: this tenant's operator makes them",
+            ),
+            Some(GroupPolicy::Full) | None => (true, action.why),
+        },
+        About::Users => (true, action.why),
     };
     json!({"action": action.name, "tick": tick, "why": some(why)})
 }
@@ -92,11 +105,24 @@ fn some(text: &str) -> Option<&str> {
 }
 
 /// What to do with each mapping that the provider brings, then those that only this tenant knows.
-fn mappings(brought: &[Mapping], schema: &ResourceSchema) -> Vec<Value> {
-    let mut shown: Vec<Value> = brought.iter().map(|mapping| judged(mapping, schema)).collect();
+fn mappings(brought: &[Mapping], schema: &ResourceSchema, settings: &Settings) -> Vec<Value> {
+    // Where a name has to be an address, it comes from where the provider has addresses.
+    let address = brought.iter().find(|mapping| mapping.to.starts_with("emails"));
+    let address = address.filter(|_| settings.user_name == Some(UserNameForm::Email));
+    let judged = |mapping: &Mapping| match (mapping.to, address) {
+        ("userName", Some(address)) => json!({
+            "from": address.from, "to": mapping.to, "do": "change",
+            "why": "in this tenant a userName is the user's e-mail address", "values": null,
+        }),
+        _ => judged(mapping, schema),
+    };
+    let mut shown: Vec<Value> = brought.iter().map(judged).collect();
     for (part, attribute) in added(schema) {
         let extension = (part.id != schema.core.id).then_some(&part.id);
         let to = extension.map_or_else(|| attribute.name.clone(), |urn| format!("{urn}:{}", attribute.name));
+        if !is_kept(&to, schema) {
+            continue;
+        }
         let allowed = attribute.canonical_values_enforced.then_some(&attribute.canonical_values);
         let why = if attribute.required {
             "this tenant requires it"
@@ -111,6 +137,8 @@ fn mappings(brought: &[Mapping], schema: &ResourceSchema) -> Vec<Value> {
 fn judged(mapping: &Mapping, schema: &ResourceSchema) -> Value {
     let (r#do, from, why) = if !is_writable(mapping.to, schema) {
         ("remove", mapping.from, Some("this tenant has no such attribute: what is sent would be dropped"))
+    } else if !is_kept(mapping.to, schema) {
+        ("remove", mapping.from, Some("this tenant does not keep it: what is sent would be dropped"))
     } else if let Some((instead, why)) = mapping.instead {
         ("change", instead, Some(why))
     } else {
@@ -119,7 +147,11 @@ fn judged(mapping: &Mapping, schema: &ResourceSchema) -> Value {
     json!({"from": from, "to": mapping.to, "do": r#do, "why": why, "values": null})
 }
 
-/// Whether what is sent for a path, brackets and all, is kept.
+fn is_kept(path: &str, schema: &ResourceSchema) -> bool {
+    schema.kept.as_ref().is_none_or(|kept| kept.keeps(path, schema))
+}
+
+/// Whether a client may write what a path, brackets and all, leads to.
 fn is_writable(path: &str, schema: &ResourceSchema) -> bool {
     let plain = match (path.split_once('['), path.split_once(']')) {
         (Some((attribute, _)), Some((_, sub_attribute))) => format!("{attribute}{sub_attribute}"),

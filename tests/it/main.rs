@@ -38,6 +38,7 @@ mod requests;
 mod rfc;
 mod schemas;
 mod search;
+mod settings;
 mod setup;
 mod soak;
 mod suites;

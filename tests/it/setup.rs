@@ -73,6 +73,33 @@ async fn what_to_tick_and_to_map_follows_the_tenants_settings_and_schemas() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_to_push_and_to_map_follows_what_the_tenant_keeps() {
+    let kept = ["userName", "active", "emails[type eq \"work\"].value"];
+    let settings = json!({"groups": "link-only", "user_name": "email", "attributes": kept});
+    let (service, acme) = public(json!({"kind": "entra", "settings": settings})).await;
+    for (provider, address) in [("entra", "mail"), ("okta", "user.email"), ("onelogin", "{$user.email}")] {
+        let sheet = sheet(&service, provider).await;
+        let users = &sheet["mappings"]["User"];
+        let name = item(users, "to", "userName");
+        assert_eq!((&name["do"], &name["from"]), (&json!("change"), &json!(address)), "{provider}");
+        for (to, what) in [("displayName", "remove"), ("emails[type eq \"work\"].value", "keep")] {
+            assert_eq!(item(users, "to", to)["do"], what, "{provider} {to}");
+        }
+        assert_ne!(sheet["mappings"]["Group"], json!([]));
+    }
+    let groups = "Provision Microsoft Entra ID Groups";
+    let linked = item(&sheet(&service, "entra").await["actions"], "action", groups).clone();
+    assert!(
+        linked["tick"] == true && linked["why"].as_str().unwrap().contains("operator makes them"),
+        "{linked}"
+    );
+    service.set(&acme, json!({"groups": "off"})).await;
+    let sheet = sheet(&service, "entra").await;
+    assert_eq!(item(&sheet["actions"], "action", groups)["tick"], false);
+    assert_eq!(sheet["mappings"]["Group"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_keeps_a_connection_from_working_is_told_with_what_mends_it() {
     let codes = |sheet: &Value| -> Vec<String> {
         let problems = sheet["problems"].as_array().expect("a list").iter();

@@ -7,6 +7,7 @@
 mod decision;
 mod group;
 mod members;
+mod policy;
 mod registry;
 mod scope;
 mod tenant;
@@ -66,6 +67,9 @@ pub fn decide_scim<D: Directory>(
     schemas: &Schemas,
 ) -> Decided<D> {
     let scope = &Scope { command, origin, directory, schema: schemas.of(command.resource_type) };
+    if command.resource_type == ResourceType::Group {
+        policy::check_groups_offered(scope)?;
+    }
     match (command.resource_type, &command.change) {
         (ResourceType::User, Change::Create(document)) => user::create(scope, document),
         (ResourceType::User, Change::Replace(document)) => match scope.find()? {

@@ -31,5 +31,5 @@ pub use event::{Event, EventType};
 pub use ids::{ClientId, EventId, RequestId, ResourceId, Revision, StreamId, TokenId, TxnId};
 pub use recorded::{Header, Opened, Recorded, Subject};
 pub use rejection::Rejection;
-pub use resource::Resource;
+pub use resource::{Resource, Status};
 pub use timestamp::Timestamp;

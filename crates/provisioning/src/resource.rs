@@ -7,6 +7,37 @@ use scim::{Object, ResourceType};
 use crate::ids::{ResourceId, Revision};
 use crate::timestamp::Timestamp;
 
+/// How far an account is, where users start as invited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Active, and not yet signed in.
+    Invited,
+    /// Active.
+    Active,
+    /// Inactive.
+    Disabled,
+}
+
+impl Status {
+    /// Of a user.
+    pub fn of(active: bool, invited: bool) -> Self {
+        match (active, invited) {
+            (false, _) => Self::Disabled,
+            (true, true) => Self::Invited,
+            (true, false) => Self::Active,
+        }
+    }
+
+    /// As SCIM says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Invited => "Invited",
+            Self::Active => "Active",
+            Self::Disabled => "Disabled",
+        }
+    }
+}
+
 /// The state of one resource after some event. Members are not part of it: they are rows of their own.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "four facts, each independent of the others")]

@@ -11,6 +11,7 @@ mod items;
 
 use std::collections::BTreeMap;
 
+use scim::kept::Kept;
 use scim::schemas::{Additions, Schemas};
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +126,28 @@ pub enum PublishFrom {
     Start,
 }
 
+/// What identity providers may do with groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupPolicy {
+    /// Create, change and delete them.
+    Full,
+    /// Change who is in them; operators create them.
+    LinkOnly,
+    /// Nothing: there are none.
+    Off,
+}
+
+/// What a `userName` may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserNameForm {
+    /// Any text.
+    Any,
+    /// An e-mail address.
+    Email,
+}
+
 /// The settings of a tenant, resolved: what `tenant.created` carries.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -151,6 +174,12 @@ pub struct Settings {
     pub mode: Option<Mode>,
     /// From where, if it observed before.
     pub publish_from: Option<PublishFrom>,
+    /// What identity providers may do with groups; `None`: everything.
+    pub groups: Option<GroupPolicy>,
+    /// What a `userName` may be; `None`: any text.
+    pub user_name: Option<UserNameForm>,
+    /// Paths of the attributes of users that are kept; `None`: all.
+    pub attributes: Option<Vec<String>>,
     /// Attributes and extensions beside the standard ones.
     pub schemas: Option<Additions>,
     /// Paths of attributes that take their canonical values only.
@@ -170,8 +199,24 @@ impl Settings {
 
     /// What users and groups of the tenant look like. Made anew with each call: keep it.
     pub fn schemas(&self) -> Schemas {
+        let schemas = self.all_attributes();
+        let kept = self.attributes.as_ref().and_then(|paths| Kept::read(paths, &schemas.user).ok());
+        match kept {
+            Some(kept) => schemas.keeping(kept),
+            None => schemas,
+        }
+    }
+
+    /// The same before anything is left out.
+    pub(crate) fn all_attributes(&self) -> Schemas {
         let additions = self.schemas.clone().unwrap_or_default();
-        Schemas::extended(&additions, self.enforce_canonical_values.as_deref().unwrap_or_default())
+        let enforced = self.enforce_canonical_values.as_deref().unwrap_or_default();
+        let mut schemas = Schemas::extended(&additions, enforced);
+        if self.initial == InitialState::Invited {
+            schemas = schemas.telling_status();
+        }
+        schemas.offers_groups = self.groups != Some(GroupPolicy::Off);
+        schemas
     }
 }
 

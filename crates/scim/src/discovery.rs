@@ -3,6 +3,8 @@
 //! Every answer is complete in itself; `base` is the tenant's SCIM base URL without a trailing slash. What is
 //! advertised is what works: limits come in, nothing is claimed here on its own.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::ResourceSchema;
@@ -78,15 +80,15 @@ pub fn service_provider_config(base: &str, advertised: Advertised, event_uris: &
 
 /// The resources of `/ResourceTypes`, each by its name.
 pub fn resource_types(base: &str, schemas: &Schemas) -> Vec<(String, Value)> {
-    [&schemas.user, &schemas.group]
-        .into_iter()
+    schemas
+        .offered()
         .map(|schema| (schema.resource_type.name().to_owned(), resource_type(base, schema)))
         .collect()
 }
 
 fn resource_type(base: &str, schema: &ResourceSchema) -> Value {
     let name = schema.resource_type.name();
-    let extensions = schema.extensions.iter();
+    let extensions = schema.extensions.iter().filter(|extension| !served(schema, extension).is_empty());
     let extensions: Vec<Value> =
         extensions.map(|extension| json!({"schema": extension.id, "required": false})).collect();
     json!({
@@ -107,18 +109,35 @@ fn resource_type(base: &str, schema: &ResourceSchema) -> Value {
 /// The resources of `/Schemas`, each by its URN, and each once.
 pub fn schemas(base: &str, schemas: &Schemas) -> Vec<(String, Value)> {
     let mut resources: Vec<(String, Value)> = Vec::new();
-    for shape in [&schemas.user, &schemas.group].into_iter().flat_map(|shape| shape.all()) {
-        if !resources.iter().any(|(id, _)| *id == shape.id) {
-            resources.push((shape.id.clone(), schema(base, shape)));
+    for shape in schemas.offered() {
+        for part in shape.all() {
+            let attributes = served(shape, part);
+            if !attributes.is_empty() && !resources.iter().any(|(id, _)| *id == part.id) {
+                resources.push((part.id.clone(), schema(base, part, &attributes)));
+            }
         }
     }
     resources
 }
 
-fn schema(base: &str, schema: &Schema) -> Value {
-    // Common attributes belong to every resource and are no part of any schema (RFC 7643 section 3.1).
-    let attributes: Vec<&Attribute> =
-        schema.attributes.iter().filter(|attribute| !is_common(&attribute.name)).collect();
+/// The attributes of a schema that clients are told of. Common ones belong to every resource and are no part of any
+/// schema (RFC 7643 section 3.1); of a type whose tenant keeps some only, these.
+fn served<'s>(shape: &'s ResourceSchema, schema: &'s Schema) -> Vec<Cow<'s, Attribute>> {
+    let extension = (schema.id != shape.core.id).then_some(schema.id.as_str());
+    let attributes = schema.attributes.iter().filter(|attribute| !is_common(&attribute.name));
+    let Some(kept) = &shape.kept else { return attributes.map(Cow::Borrowed).collect() };
+    attributes
+        .filter(|attribute| kept.has(extension, &attribute.name))
+        .map(|attribute| {
+            let mut attribute = attribute.clone();
+            let name = attribute.name.clone();
+            attribute.sub_attributes.retain(|part| kept.has_part(extension, &name, &part.name));
+            Cow::Owned(attribute)
+        })
+        .collect()
+}
+
+fn schema(base: &str, schema: &Schema, attributes: &[Cow<'_, Attribute>]) -> Value {
     json!({
         "schemas": [SCHEMA],
         "id": schema.id,

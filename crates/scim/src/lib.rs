@@ -17,6 +17,7 @@ pub mod error;
 pub mod filter;
 pub mod fold;
 pub mod json;
+pub mod kept;
 pub mod list;
 pub mod member;
 pub mod patch;

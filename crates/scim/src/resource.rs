@@ -35,10 +35,19 @@ pub struct Document {
     pub members: Option<Vec<MemberRef>>,
 }
 
+/// What a document had and its reader left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LeftOut {
+    /// Names of what no schema knows, each once, up to a limit.
+    pub unknown: Vec<String>,
+    /// Whether there was anything that the tenant does not keep.
+    pub not_kept: bool,
+}
+
 /// Reads a document in RFC form: names in schema spelling, types checked, `null` and `[]` dropped, read-only
-/// attributes and passwords ignored, unknown attributes dropped and named in the second part of the answer.
-/// Required attributes must be there.
-pub fn read(body: Value, schema: &ResourceSchema) -> Result<(Document, Vec<String>), ScimError> {
+/// attributes and passwords ignored, attributes that are unknown or not kept left out, as the second part of the
+/// answer says. Required attributes must be there.
+pub fn read(body: Value, schema: &ResourceSchema) -> Result<(Document, LeftOut), ScimError> {
     let Value::Object(mut body) = body else {
         let detail = format!("the body must be a JSON object, a {}", schema.resource_type.name());
         return Err(ScimError::new(ScimType::InvalidSyntax, "body_not_an_object", detail));
@@ -65,13 +74,15 @@ pub fn read(body: Value, schema: &ResourceSchema) -> Result<(Document, Vec<Strin
     }
     let find = |name: &str| schema.core.attribute(name);
     attributes.extend(canonical::object(core, find, &Prefix::default(), &mut dropped));
+    let not_kept = schema.kept.as_ref().is_some_and(|kept| kept.restrict(&mut attributes, &Object::new()));
     check::document(&attributes, schema, None)?;
     forget_write_only(&mut attributes, schema);
     let external_id = match attributes.remove(EXTERNAL_ID) {
         Some(Value::String(external_id)) if !external_id.is_empty() => Some(external_id),
         _ => None,
     };
-    Ok((Document { attributes, external_id, members }, dropped.into_names()))
+    let left_out = LeftOut { unknown: dropped.into_names(), not_kept };
+    Ok((Document { attributes, external_id, members }, left_out))
 }
 
 /// Takes a member out of an object, whatever the case of its name.

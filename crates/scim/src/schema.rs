@@ -6,6 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kept::Kept;
+
+/// The attribute in which a tenant with invited users tells how far a user is. Derived, hence read-only.
+pub const STATUS: &str = "status";
+
 /// The resource types that a service provider of ours offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ResourceType {
@@ -178,7 +183,10 @@ pub struct ResourceSchema {
     pub core: Schema,
     /// Schemas whose attributes stand in an object under their URN.
     pub extensions: Vec<Schema>,
+    /// What the tenant keeps of it; `None`: everything.
+    pub kept: Option<Kept>,
     hides_parts: bool,
+    tells_status: bool,
 }
 
 impl ResourceSchema {
@@ -193,7 +201,14 @@ impl ResourceSchema {
         };
         let mut attributes = std::iter::once(&core).chain(&extensions).flat_map(|schema| &schema.attributes);
         let hides_parts = attributes.any(hides);
-        Self { resource_type, core, extensions, hides_parts }
+        let status = core.attribute(STATUS).filter(|attribute| attribute.mutability == Mutability::ReadOnly);
+        let tells_status = resource_type == ResourceType::User && status.is_some();
+        Self { resource_type, core, extensions, kept: None, hides_parts, tells_status }
+    }
+
+    /// Whether a User has a derived `status`.
+    pub fn tells_status(&self) -> bool {
+        self.tells_status
     }
 
     /// Whether a stored document may have parts that an answer leaves out although the client chose nothing.

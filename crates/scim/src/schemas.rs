@@ -7,12 +7,14 @@
 
 mod additions;
 mod check;
+mod keep;
 mod read;
 
 use std::sync::{Arc, LazyLock};
 
 use serde::de::DeserializeOwned;
 
+use crate::kept::Kept;
 use crate::schema::{Attribute, ResourceSchema, ResourceType, Schema};
 
 pub use additions::Additions;
@@ -39,7 +41,11 @@ static STANDARD: LazyLock<Schemas> = LazyLock::new(|| Schemas {
         with_common(shipped(include_str!("../schemas/group.json"))),
         Vec::new(),
     )),
+    offers_groups: true,
 });
+
+/// `status`, which only a tenant with invited users has.
+static STATUS: LazyLock<Attribute> = LazyLock::new(|| shipped(include_str!("../schemas/status.json")));
 
 /// The resource types of a tenant with their schemas. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +54,8 @@ pub struct Schemas {
     pub user: Arc<ResourceSchema>,
     /// What a Group looks like.
     pub group: Arc<ResourceSchema>,
+    /// Whether there are groups at all.
+    pub offers_groups: bool,
 }
 
 impl Schemas {
@@ -71,6 +79,28 @@ impl Schemas {
             *shape = Arc::new(extended);
         }
         schemas
+    }
+
+    /// The same where a User has a derived `status`.
+    #[must_use]
+    pub fn telling_status(mut self) -> Self {
+        let ResourceSchema { resource_type, mut core, extensions, .. } = (*self.user).clone();
+        core.attributes.push(STATUS.clone());
+        self.user = Arc::new(ResourceSchema::new(resource_type, core, extensions));
+        self
+    }
+
+    /// The same where only this is kept of Users.
+    #[must_use]
+    pub fn keeping(mut self, kept: Kept) -> Self {
+        Arc::make_mut(&mut self.user).kept = Some(kept);
+        self
+    }
+
+    /// The types that are offered.
+    pub fn offered(&self) -> impl Iterator<Item = &ResourceSchema> {
+        let group = self.offers_groups.then_some(&*self.group);
+        std::iter::once(&*self.user).chain(group)
     }
 
     /// Whether an attribute is a tenant's addition: the standard has none of that name. In schema spelling; the
@@ -113,7 +143,7 @@ mod tests {
     use crate::schema::{AttributeType, Mutability, ReturnedRule, UniquenessRule};
 
     fn all_attributes() -> Vec<Attribute> {
-        let Schemas { user, group } = Schemas::standard();
+        let Schemas { user, group, .. } = Schemas::standard();
         let schemas = [&user.core, &user.extensions[0], &group.core];
         let top = schemas.into_iter().flat_map(|schema| schema.attributes.clone());
         top.flat_map(|attribute| {
@@ -125,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_shipped_schemas_have_their_urns() {
-        let Schemas { user, group } = Schemas::standard();
+        let Schemas { user, group, .. } = Schemas::standard();
         assert_eq!((user.core.id.as_str(), user.extensions[0].id.as_str()), (USER, ENTERPRISE_USER));
         assert_eq!((group.core.id.as_str(), group.extensions.len()), (GROUP, 0));
     }
@@ -160,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_characteristics_that_matter_most_are_the_rfcs() {
-        let Schemas { user, group } = Schemas::standard();
+        let Schemas { user, group, .. } = Schemas::standard();
         let user_name = user.core.attribute("USERNAME").unwrap();
         assert!(user_name.required && !user_name.case_exact);
         assert_eq!(user_name.uniqueness, UniquenessRule::Server);
@@ -176,7 +206,7 @@ mod tests {
 
     #[test]
     fn common_attributes_are_found_like_any_other() {
-        let Schemas { user, group } = Schemas::standard();
+        let Schemas { user, group, .. } = Schemas::standard();
         for schema in [&user.core, &group.core] {
             for name in ["schemas", "id", "externalId", "meta"] {
                 assert!(is_common(name) && schema.attribute(name).is_some(), "{name}");

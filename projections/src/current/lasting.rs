@@ -77,7 +77,8 @@ impl CurrentReader {
     ) -> Result<(Revision, Vec<StoredResource>), ViewError> {
         let resource = "\
             SELECT r.id, r.type, r.revision, r.created_at, r.modified_at, r.document,
-                   (SELECT x.value FROM external_ids AS x WHERE x.rid = r.rid AND x.domain = ?2), r.rid
+                   (SELECT x.value FROM external_ids AS x WHERE x.rid = r.rid AND x.domain = ?2), r.rid,
+                    r.active, r.invited
             FROM resources AS r WHERE r.rid = ?1 AND r.revision <= ?3";
         self.at_position(|| {
             let mut resource = self.connection.prepare_cached(resource)?;

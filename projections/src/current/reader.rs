@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use provisioning::tenancy::Tenancy;
-use provisioning::{ResourceId, Revision};
+use provisioning::{ResourceId, Revision, Status};
 use rusqlite::{Connection, Row, params};
 use scim::ResourceType;
 
@@ -53,7 +53,8 @@ impl CurrentReader {
         also: impl FnOnce(&StoredResource) -> Result<T, ViewError>,
     ) -> Result<Option<(StoredResource, T)>, ViewError> {
         let resource = "SELECT r.id, r.type, r.revision, r.created_at, r.modified_at, r.document,
-                               (SELECT x.value FROM external_ids AS x WHERE x.rid = r.rid AND x.domain = ?3), r.rid
+                               (SELECT x.value FROM external_ids AS x WHERE x.rid = r.rid AND x.domain = ?3), r.rid,
+                               r.active, r.invited
                         FROM resources AS r WHERE r.id = ?1 AND r.type = ?2 AND r.hidden = 0";
         let keys = params![Column(id), Column(resource_type), domain];
         let found = query::one(&self.connection, resource, keys, |row| {
@@ -84,7 +85,8 @@ impl CurrentReader {
     ) -> rusqlite::Result<Vec<StoredResource>> {
         let mut resource = self.connection.prepare_cached(
             "SELECT r.id, r.type, r.revision, r.created_at, r.modified_at, r.document,
-                    (SELECT x.value FROM external_ids AS x WHERE x.rid = r.rid AND x.domain = ?2), r.rid
+                    (SELECT x.value FROM external_ids AS x WHERE x.rid = r.rid AND x.domain = ?2), r.rid,
+                    r.active, r.invited
              FROM resources AS r WHERE r.rid = ?1",
         )?;
         rids.into_iter().map(|rid| resource.query_row(params![Column(rid), domain], stored)).collect()
@@ -132,5 +134,6 @@ pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<StoredResource> {
         document: row.get(5)?,
         external_id: row.get(6)?,
         created_revision: read(row, 7)?,
+        status: Status::of(row.get(8)?, row.get(9)?),
     })
 }

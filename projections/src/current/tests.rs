@@ -104,6 +104,7 @@ fn a_created_user_is_read_as_it_was_recorded() {
         revision: Revision(1),
         created_at: Log::instant(1),
         modified_at: Log::instant(1),
+        status: Status::Active,
     });
     assert_eq!(reader.resource(User, id(1), None).unwrap().unwrap().external_id, None);
     assert_eq!(reader.resource(User, id(1), Some("other")).unwrap().unwrap().external_id, None);

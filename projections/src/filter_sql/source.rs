@@ -3,7 +3,7 @@
 use scim::ResourceType;
 use scim::filter::TypedPath;
 use scim::fold::fold;
-use scim::schema::AttributeType;
+use scim::schema::{AttributeType, STATUS};
 use scim::schemas;
 
 use super::{Compiler, Fragment, Scope};
@@ -13,6 +13,10 @@ const GROUPS_OF_R: &str =
     "memberships AS m JOIN resources AS o ON o.rid = m.group_rid WHERE m.member_rid = r.rid AND o.hidden = 0";
 const MEMBERS_OF_R: &str = "memberships AS m JOIN resources AS o ON o.rid = m.member_rid \
      WHERE m.group_rid = r.rid AND o.hidden = 0 AND o.invited = 0";
+
+/// What [`provisioning::Status`] says of a user.
+const STATUS_OF_R: &str =
+    "(CASE WHEN r.active = 0 THEN 'Disabled' WHEN r.invited = 1 THEN 'Invited' ELSE 'Active' END)";
 
 /// How a value stands there.
 #[derive(Debug, Clone, Copy)]
@@ -109,15 +113,25 @@ impl Compiler<'_> {
             "id" | "externalId" | "meta" | "schemas" => true,
             "members" => self.resource_type == ResourceType::Group,
             "groups" => self.resource_type == ResourceType::User,
+            STATUS => self.is_derived_status(path),
             _ => false,
         };
         let names = path.extension.iter().chain([&path.attribute]);
         (!kept_elsewhere).then(|| names.fold("$".to_owned(), |pointer, name| format!("{pointer}.\"{name}\"")))
     }
 
+    /// A `status` that clients write is an attribute like any other.
+    fn is_derived_status(self, path: &TypedPath) -> bool {
+        let of_users = self.resource_type == ResourceType::User && path.extension.is_none();
+        of_users && path.attribute == STATUS && path.read_only
+    }
+
     /// A condition by which the resources with exactly this value are found through an index.
     pub(super) fn found_by_index(self, path: &TypedPath, value: &str) -> Option<Fragment> {
         let extension = path.extension.as_deref();
+        if self.is_derived_status(path) {
+            return None;
+        }
         if is_found_by_text(self.resource_type, extension, &path.attribute) {
             return self.found_among_texts(path, value);
         }
@@ -209,6 +223,7 @@ impl Compiler<'_> {
             ("meta", Some("version")) => (Fragment::text("('W/\"' || r.revision || '\"')"), Form::Stored),
             ("meta", Some("resourceType") | None) => (Fragment::text("r.type"), Form::Stored),
             ("meta", Some(_)) => (Fragment::text("NULL"), Form::Stored),
+            (STATUS, None) if self.is_derived_status(path) => (Fragment::text(STATUS_OF_R), Form::Stored),
             ("active", None) if user => (Fragment::text("r.active"), Form::Stored),
             ("userName", None) if user && !path.case_exact => (Fragment::text("r.name_folded"), Form::Folded),
             ("displayName", None) if !user && !path.case_exact => {

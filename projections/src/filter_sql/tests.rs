@@ -8,7 +8,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use provisioning::event::Change;
-use provisioning::{Recorded, Resource, ResourceId};
+use provisioning::{Recorded, Resource, ResourceId, Status};
 use scim::attribute_path::AttributePath;
 use scim::filter::{CompareOp, Filter, evaluate, typed};
 use scim::list::sort::SortKey;
@@ -26,9 +26,9 @@ use crate::testing::{user_created, user_hidden};
 
 /// Few and confusable: equal but for case, contained in each other, empty, with what LIKE, GLOB, SQL and JSON treat
 /// specially, composed and not.
-const TEXTS: [&str; 18] = [
+const TEXTS: [&str; 19] = [
     "", "a", "A", "ab", "aB", "b", "ß", "SS", "é", "E\u{301}", "a%", "_b", "a*", "[a]", "'", "\"", "\\",
-    "a\u{0}b",
+    "a\u{0}b", "invited",
 ];
 /// How many filters are compared at least.
 const FILTERS_MIN: usize = 20_000;
@@ -45,7 +45,7 @@ fn text() -> impl Strategy<Value = String> {
 
 /// The standard schemas, with an attribute for each kind of value that they lack.
 fn schemas() -> Schemas {
-    let mut schemas = Schemas::standard();
+    let mut schemas = Schemas::standard().telling_status();
     let added = json!([
         {"name": "level", "type": "decimal"},
         {"name": "hiredAt", "type": "dateTime"},
@@ -181,6 +181,7 @@ fn compared(resource_type: ResourceType) -> Vec<(String, Kind)> {
         ("name.givenName", Text),
         ("name.familyName", Text),
         ("active", Truth),
+        ("status", Text),
         ("emails", Text),
         ("emails.value", Text),
         ("emails.type", Text),
@@ -348,6 +349,10 @@ fn wire(resource: &Resource, writer: &CurrentWriter, reader: &CurrentReader) -> 
             "created": resource.created_at.to_string(), "lastModified": resource.modified_at.to_string(),
         }),
     );
+    if resource.resource_type == ResourceType::User {
+        let status = Status::of(resource.active, resource.invited);
+        wire.insert("status".to_owned(), json!(status.name()));
+    }
     let elements: Vec<_> = match resource.resource_type {
         ResourceType::User => writer.groups_of(resource.id).unwrap().into_iter()
             .map(|group| json!({"value": group.id.to_string(), "display": group.display, "type": "direct"})).collect(),

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use projections::current::StoredResource;
-use provisioning::Resource;
+use provisioning::{Resource, Status};
 use scim::returned::Returned;
 use scim::{Object, ResourceSchema, ResourceType};
 
@@ -55,6 +55,10 @@ impl Renderer<'_> {
         if !inner.is_empty() {
             text.push(',');
             text.push_str(inner);
+        }
+        if self.schema.tells_status() {
+            write!(text, ",\"status\":\"{}\"", stored.status.name())
+                .expect("writing to a String cannot fail");
         }
         self.push_derived(&mut text, derived);
         let (kind, created, modified) = (stored.resource_type.name(), stored.created_at, stored.modified_at);
@@ -174,5 +178,6 @@ pub(super) fn decided(resource: &Resource, domain: &str) -> StoredResource {
         revision: resource.revision,
         created_at: resource.created_at,
         modified_at: resource.modified_at,
+        status: Status::of(resource.active, resource.invited),
     }
 }

@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, web};
 use provisioning::ResourceId;
 use provisioning::command::{Change, Command, Precondition, Provider, ScimCommand};
 use provisioning::recorded::Via;
+use scim::kept::NOT_KEPT;
 use scim::resource::Document;
 use scim::returned::Returned;
 use scim::{ResourceSchema, ResourceType, ScimError, dialect};
@@ -195,9 +196,12 @@ pub(super) fn read_document(
     schema: &ResourceSchema,
 ) -> Result<(Document, Vec<&'static str>), ScimError> {
     let mut notes = dialect::resource_body(&mut body, schema);
-    let (document, dropped) = scim::resource::read(body, schema)?;
-    if !dropped.is_empty() {
+    let (document, left_out) = scim::resource::read(body, schema)?;
+    if !left_out.unknown.is_empty() {
         notes.push("attributes.unknown_dropped");
+    }
+    if left_out.not_kept {
+        notes.push(NOT_KEPT);
     }
     Ok((document, notes))
 }

@@ -57,6 +57,14 @@ impl Decision {
         };
         Self { events, outcome, notes: Vec::new() }
     }
+
+    /// The same with a note, if it holds.
+    pub(super) fn noting(mut self, holds: bool, note: &'static str) -> Self {
+        if holds {
+            self.notes.push(note);
+        }
+        self
+    }
 }
 
 /// What the answer is about.

@@ -7,7 +7,7 @@ use scim::resource::{Document, check_names};
 use super::decision::{Decided, Decision, Draft, Outcome};
 use super::members::{self, Roster};
 use super::scope::Scope;
-use super::unique;
+use super::{policy, unique};
 use crate::directory::Directory;
 use crate::event::Event;
 use crate::ids::ResourceId;
@@ -17,6 +17,7 @@ use crate::tenancy::PutOmitted;
 
 /// POST.
 pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: &Document) -> Decided<D> {
+    policy::check_may_create(scope)?;
     let id = scope.command.id;
     let wanted =
         Target { attributes: document.attributes.clone(), external_id: document.external_id.clone() };
@@ -49,7 +50,7 @@ pub(super) fn replace<D: Directory>(
         None if keep_omitted => {}
         None => roster.remove_all()?,
     }
-    settle(scope, group, &new, roster)
+    settle(scope, group, new, roster)
 }
 
 /// PATCH.
@@ -73,11 +74,12 @@ pub(super) fn patch<D: Directory>(
             MemberChange::Replace(members) => roster.replace(members)?,
         }
     }
-    settle(scope, group, &new, roster)
+    settle(scope, group, new, roster)
 }
 
 /// DELETE: ends the memberships on both sides first.
 pub(super) fn delete<D: Directory>(scope: &Scope<'_, D>, group: &Resource) -> Decided<D> {
+    policy::check_may_delete(scope)?;
     let mut events = members::dismiss_all(scope.directory, group.id)?;
     events.extend(members::leave_all_groups(scope.directory, group.id, group.resource_type)?);
     members::caused_by_the_next(&mut events);
@@ -89,14 +91,15 @@ pub(super) fn delete<D: Directory>(scope: &Scope<'_, D>, group: &Resource) -> De
 fn settle<D: Directory>(
     scope: &Scope<'_, D>,
     group: &Resource,
-    new: &Target,
+    mut new: Target,
     roster: Roster<'_, D>,
 ) -> Decided<D> {
     let old = scope.target(group);
-    check_names(&old, new)?;
-    unique::check(scope, Some(&old), new)?;
+    policy::keep_name(scope, &old, &mut new)?;
+    check_names(&old, &new)?;
+    unique::check(scope, Some(&old), &new)?;
     let mut events = Vec::new();
-    let (names, change) = scope.change(&old, new);
+    let (names, change) = scope.change(&old, &new);
     if !names.is_empty() {
         events.push(about(group.id, names, Event::GroupUpdated(change)));
     }

@@ -13,7 +13,7 @@ use crate::merge_patch;
 use crate::recorded::Subject;
 use crate::rejection::Rejection;
 use crate::tenancy::check::{check_name, schema_refused};
-use crate::tenancy::{Mode, ProfileStamp, PublishFrom, Role, Settings, Tenancy, Token};
+use crate::tenancy::{GroupPolicy, Mode, ProfileStamp, PublishFrom, Role, Settings, Tenancy, Token};
 use crate::timestamp::Timestamp;
 
 /// Two, so that a rotation has an overlap.
@@ -70,6 +70,7 @@ pub(super) fn update<D: Directory>(
         .into());
     }
     check_schemas_beside_resources(directory, &updated)?;
+    check_groups_beside_resources(directory, &updated)?;
     let settings = merge_patch::diff(&assigned(&tenancy.settings), &assigned(&updated));
     let profile = profile.filter(|profile| tenancy.profile.as_ref() != Some(*profile)).cloned();
     if settings.is_empty() && profile.is_none() {
@@ -124,6 +125,24 @@ fn check_schemas_beside_resources<D: Directory>(
         if directory.has_resources(resource_type).map_err(DecideError::Directory)? {
             after.check_beside_resources(&before, resource_type).map_err(schema_refused)?;
         }
+    }
+    Ok(())
+}
+
+/// Where there are groups, they cannot be denied.
+fn check_groups_beside_resources<D: Directory>(
+    directory: &D,
+    updated: &Settings,
+) -> Result<(), DecideError<D::Error>> {
+    let turned_off = updated.groups == Some(GroupPolicy::Off)
+        && directory.tenancy().settings.groups != Some(GroupPolicy::Off);
+    if turned_off && directory.has_resources(ResourceType::Group).map_err(DecideError::Directory)? {
+        return Err(Rejection::Invalid {
+            code: "groups_in_use",
+            detail: "groups cannot be off while the tenant has some; delete them first, or set groups to link-only"
+                .to_owned(),
+        }
+        .into());
     }
     Ok(())
 }

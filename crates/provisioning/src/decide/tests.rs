@@ -2,6 +2,7 @@
 
 mod admin;
 mod groups;
+mod policies;
 mod properties;
 mod reactivation;
 mod schemas;

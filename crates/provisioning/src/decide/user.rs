@@ -3,6 +3,7 @@
 //! `active` is split from all other changes: it has events of its own, which downstream systems live by. A
 //! user who leaves (deleted or hidden) first leaves every group, in the same transaction.
 
+use scim::kept::NOT_KEPT;
 use scim::patch::{PatchRequest, Target};
 use scim::resource::{Document, check_names};
 use scim::{Object, ResourceType, ScimError, ScimType};
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use super::decision::{DecideError, Decided, Decision, Draft, Outcome};
 use super::scope::{Scope, is_active, not_found, note, set_active};
-use super::{members, unique};
+use super::{members, policy, unique};
 use crate::command::{Origin, Precondition};
 use crate::directory::Directory;
 use crate::event::{self, Event};
@@ -34,10 +35,16 @@ pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: &Document) ->
 /// PUT to an id that nobody has: creates the user there if the tenant wants that and the log never named the
 /// id.
 pub(super) fn create_under_its_id<D: Directory>(scope: &Scope<'_, D>, document: &Document) -> Decided<D> {
-    let may_create = scope.settings().put_unknown == PutUnknown::Create
-        && !scope.directory.was_named(scope.command.id).map_err(DecideError::Directory)?;
-    if !may_create {
+    if scope.settings().put_unknown != PutUnknown::Create {
         return Err(scope.not_found().into());
+    }
+    if scope.directory.was_named(scope.command.id).map_err(DecideError::Directory)? {
+        let detail = format!(
+            "User not found: the id {} is or was another resource's, and a PUT creates a user only under a canonical \
+             lower-case UUID that was never used; in Okta unassign the user and assign them again",
+            scope.command.id
+        );
+        return Err(Rejection::NotFound(detail).into());
     }
     if scope.command.precondition != Precondition::None {
         let detail = "If-Match asks for a User that is there already, and nobody has this id yet";
@@ -64,8 +71,8 @@ pub(super) fn patch<D: Directory>(
     request: &PatchRequest,
 ) -> Decided<D> {
     let mut target = scope.target(user);
-    scim::patch::apply::apply(request, scope.schema, &mut target)?;
-    settle(scope, user, target)
+    let not_kept = scim::patch::apply::apply(request, scope.schema, &mut target)?;
+    Ok(settle(scope, user, target)?.noting(not_kept, NOT_KEPT))
 }
 
 /// DELETE, as the tenant's policy has it.
@@ -109,6 +116,7 @@ fn first_state(document: &Document) -> Target {
 
 fn create_new<D: Directory>(scope: &Scope<'_, D>, wanted: &Target) -> Decided<D> {
     check_names(&Target::default(), wanted)?;
+    policy::check_user_name(scope, &Target::default(), wanted)?;
     unique::check(scope, None, wanted)?;
     let id = scope.command.id;
     let (names, change) = scope.change(&Target::default(), wanted);
@@ -127,6 +135,7 @@ fn bring_back<D: Directory>(scope: &Scope<'_, D>, person: &Resource, wanted: Tar
     let document = Document { attributes: wanted.attributes, external_id: wanted.external_id, members: None };
     let new = scim::resource::replace(&old, document, scope.schema, false)?;
     check_names(&old, &new)?;
+    policy::check_user_name(scope, &old, &new)?;
     // A hidden user holds nothing: what it had may be somebody else's now.
     unique::check_added(scope, Some(&old).filter(|_| !person.hidden), &new)?;
     let mut events = Vec::new();
@@ -149,6 +158,7 @@ fn settle<D: Directory>(scope: &Scope<'_, D>, user: &Resource, mut new: Target) 
     set_active(&mut new.attributes, active);
     let old = scope.target(user);
     check_names(&old, &new)?;
+    policy::check_user_name(scope, &old, &new)?;
     unique::check(scope, Some(&old), &new)?;
     Ok(Decision::changed(user, drafts(scope, user.id, &old, &new)))
 }

@@ -2,10 +2,12 @@
 //! recorded.
 
 use scim::Object;
+use scim::kept::Kept;
+use scim::schema::{Mutability, STATUS};
 use scim::schemas::{Additions, SchemaError};
 use serde_json::Value;
 
-use super::Settings;
+use super::{InitialState, Settings};
 use crate::merge_patch;
 use crate::rejection::Rejection;
 
@@ -32,6 +34,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("initial", "active or invited"),
     ("mode", "observe, live or null"),
     ("publish_from", "here, start or null"),
+    ("groups", "full, link-only, off or null"),
+    ("user_name", "any, email or null"),
+    ("attributes", "a list of attributes of users such as [\"userName\", \"active\"], or null"),
     ("schemas", "an object with schemas for User and Group, or null"),
     ("enforce_canonical_values", "a list of attributes such as [\"role\", \"emails.type\"], or null"),
 ];
@@ -89,7 +94,30 @@ impl Settings {
         additions.check().map_err(schema_refused)?;
         additions
             .check_enforced(self.enforce_canonical_values.as_deref().unwrap_or_default())
-            .map_err(schema_refused)
+            .map_err(schema_refused)?;
+        self.check_status(&additions)?;
+        if let Some(paths) = &self.attributes {
+            Kept::read(paths, &self.all_attributes().user).map_err(schema_refused)?;
+        }
+        Ok(())
+    }
+
+    /// A read-only `status` has no value but the one that tells whether a user was invited.
+    fn check_status(&self, additions: &Additions) -> Result<(), Rejection> {
+        let core = additions.user.iter().filter(|schema| schema.id.eq_ignore_ascii_case(scim::schemas::USER));
+        let mut added = core.flat_map(|schema| &schema.attributes);
+        let Some(status) = added.find(|attribute| attribute.name.eq_ignore_ascii_case(STATUS)) else {
+            return Ok(());
+        };
+        let detail = if self.initial == InitialState::Invited {
+            "users have a status already where initial is invited; leave it out of schemas, or name it otherwise"
+        } else if status.mutability == Mutability::ReadOnly {
+            "a status that is read-only is Muster's own: leave it out of schemas and set initial to invited, or let \
+             clients write it"
+        } else {
+            return Ok(());
+        };
+        Err(invalid("schema_name_taken", detail))
     }
 }
 
@@ -231,6 +259,37 @@ mod tests {
         check(json!({"enforce_canonical_values": ["emails.type"]}), None);
         check(json!({"enforce_canonical_values": ["role"]}), Some("schema_invalid"));
         check(json!({"enforce_canonical_values": "role"}), Some("setting_invalid"));
+    }
+
+    #[test]
+    fn what_is_kept_has_to_be_there() {
+        for paths in [
+            json!(["userName", "active", "emails[type eq \"work\"].value", "name.givenName"]),
+            json!(["USERNAME", "active", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"]),
+            json!(["userName", "active", "department", "emails[type eq \"work\"]"]),
+        ] {
+            check(json!({ "attributes": paths }), None);
+        }
+        for paths in [
+            json!([]),
+            json!(["userName"]),
+            json!(["userName", "active", "nick"]),
+            json!(["userName", "active", "name["]),
+            json!(["userName", "active", "emails[type sw \"w\"]"]),
+        ] {
+            check(json!({ "attributes": paths }), Some("attributes_invalid"));
+        }
+        check(json!({"attributes": "userName"}), Some("setting_invalid"));
+        check(json!({"initial": "invited", "attributes": ["userName", "active", "status"]}), None);
+    }
+
+    #[test]
+    fn where_users_are_invited_status_is_ours_to_tell() {
+        let core = "urn:ietf:params:scim:schemas:core:2.0:User";
+        let with = |initial: &str, attribute: Value| json!({"initial": initial, "schemas": {"User": [{"id": core, "attributes": [attribute]}]}});
+        check(with("active", json!({"name": "Status"})), None);
+        check(with("invited", json!({"name": "Status"})), Some("schema_name_taken"));
+        check(with("active", json!({"name": "status", "mutability": "readOnly"})), Some("schema_name_taken"));
     }
 
     #[test]

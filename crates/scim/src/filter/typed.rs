@@ -32,6 +32,8 @@ pub struct TypedPath {
     pub value_type: AttributeType,
     /// Whether comparison regards case.
     pub case_exact: bool,
+    /// Whether only the service provider says what stands there.
+    pub read_only: bool,
 }
 
 /// The right side of a comparison. Texts of attributes that are not `caseExact` are already folded.
@@ -213,6 +215,7 @@ impl<'s> Scope<'s> {
             sub_attribute: sub_attribute.map(|sub_attribute| sub_attribute.name.clone()),
             value_type: end.value_type,
             case_exact: end.case_exact,
+            read_only: attribute.mutability == Mutability::ReadOnly,
         };
         Ok((typed, end))
     }

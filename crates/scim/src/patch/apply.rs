@@ -21,8 +21,13 @@ use crate::{Object, ResourceSchema, ScimError, resource};
 const EXTERNAL_ID: &str = "externalId";
 
 /// Applies all operations in order, atomically: on an error the target is as it was. Operations on `members`
-/// must have been taken out before ([`super::members::split`]).
-pub fn apply(request: &PatchRequest, schema: &ResourceSchema, target: &mut Target) -> Result<(), ScimError> {
+/// must have been taken out before ([`super::members::split`]). Says whether anything was left out that the tenant
+/// does not keep.
+pub fn apply(
+    request: &PatchRequest,
+    schema: &ResourceSchema,
+    target: &mut Target,
+) -> Result<bool, ScimError> {
     let mut document = target.attributes.clone();
     if let Some(external_id) = &target.external_id {
         document.insert(EXTERNAL_ID.to_owned(), Value::String(external_id.clone()));
@@ -31,8 +36,9 @@ pub fn apply(request: &PatchRequest, schema: &ResourceSchema, target: &mut Targe
     for operation in &request.operations {
         patched.carry_out(operation)?;
     }
+    let not_kept = patched.leave_out_what_is_not_kept();
     *target = patched.finish()?;
-    Ok(())
+    Ok(not_kept)
 }
 
 /// The target while operations are applied to it.
@@ -46,6 +52,11 @@ struct Patched<'s> {
 }
 
 impl<'s> Patched<'s> {
+    fn leave_out_what_is_not_kept(&mut self) -> bool {
+        let kept = self.schema.kept.as_ref();
+        kept.is_some_and(|kept| kept.restrict(&mut self.document, &self.before))
+    }
+
     /// Checks the whole document and takes out what is no part of it.
     fn finish(self) -> Result<Target, ScimError> {
         let Self { schema, before, document: mut attributes, .. } = self;

@@ -77,6 +77,7 @@ fn value_is(n: u128) -> TypedFilter {
         sub_attribute: None,
         value_type: AttributeType::String,
         case_exact: true,
+        read_only: false,
     };
     TypedFilter::Compare(Comparison { path, op: CompareOp::Eq, value: TypedValue::Text(uuid(n).to_string()) })
 }

@@ -56,7 +56,7 @@ fn patched(before: &Value, operations: &Value) -> Result<Target, ScimError> {
     if outcome.is_err() {
         assert_eq!(patched, target(before), "an error leaves the target as it was");
     }
-    outcome.map(|()| patched)
+    outcome.map(|_| patched)
 }
 
 /// Applies one operation to alice; `changes` are her attributes that it changes, `null` for removed ones.

@@ -37,7 +37,7 @@ fn attributes_are_added_to_the_core_to_an_extension_and_in_a_new_one() {
     .unwrap();
     let enforced = vec!["ROLE".to_owned(), "emails.type".to_owned()];
     assert_eq!(additions.check_enforced(&enforced), Ok(()));
-    let Schemas { user, group } = Schemas::extended(&additions, &enforced);
+    let Schemas { user, group, .. } = Schemas::extended(&additions, &enforced);
     assert!(user.core.attribute("role").unwrap().canonical_values_enforced);
     let emails = user.core.attribute("emails").unwrap();
     assert!(emails.sub_attribute("type").unwrap().canonical_values_enforced);
