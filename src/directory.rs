@@ -13,6 +13,7 @@ mod condition;
 pub mod decode;
 mod durability;
 mod follower;
+mod fresh;
 mod job;
 mod mend;
 mod open;
@@ -33,7 +34,7 @@ use provisioning::command::{Command, Origin};
 use provisioning::tenancy::Tenancy;
 use provisioning::{Header, Recorded, Rejection, Resource, Revision, StreamId};
 use scim::schemas::Schemas;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::event_log::{EventLog, ReadError, StoredEvent};
 use crate::operations::Operations;
@@ -44,6 +45,7 @@ pub use bulk::{Bulk, BulkOperation, OperationOutcome};
 use catch_up::CatchUpError;
 use condition::{Condition, Trouble, View};
 use decode::DecodeError;
+use fresh::Fresh;
 use job::{Job, One};
 pub use open::{OpenError, Shared, make_private_folder};
 use readers::Readers;
@@ -104,6 +106,10 @@ pub struct Directory {
     history_position: watch::Sender<Revision>,
     /// The greatest number of a data key that the log names.
     greatest_key: AtomicU64,
+    /// What was committed and history has not taken in yet.
+    fresh: Fresh,
+    /// Somebody waits for history.
+    history_wanted: Notify,
     condition: Condition,
     tenancy: RwLock<Arc<Tenancy>>,
     /// What `tenancy` makes of the standard schemas; made when it changes.
@@ -261,6 +267,7 @@ impl Directory {
             return false;
         }
         let mut position = self.history_position.subscribe();
+        self.history_wanted.notify_one();
         tokio::time::timeout(READ_WAIT_MAX, position.wait_for(|position| *position >= revision))
             .await
             .is_ok_and(|done| done.is_ok())

@@ -19,6 +19,7 @@ const EVENTS_PER_STEP: usize = 512;
 const STEPS_AHEAD: usize = 2;
 
 /// Whole transactions, and the root behind the last of them.
+#[derive(Debug)]
 pub(super) struct Step {
     pub(super) events: Vec<Recorded>,
     pub(super) root: Hash,

@@ -133,6 +133,9 @@ impl Directory {
                 self.put_tenancy(tenancy, shared);
             }
             if let Some(committed) = report.committed {
+                if let Some((batch, bytes)) = report.fresh.take() {
+                    self.fresh.put(batch, bytes);
+                }
                 self.committed.send_replace(committed);
             }
             self.greatest_key.fetch_max(report.greatest_key, Ordering::AcqRel);

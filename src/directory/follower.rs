@@ -1,4 +1,6 @@
 //! The follower that keeps `history.db`: waits for the committed position and takes in what is new.
+//!
+//! What was just committed it takes from memory; what is not there any more is read from the log.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -6,11 +8,16 @@ use std::time::Duration;
 use provisioning::Revision;
 
 use super::Directory;
+use super::ahead::Step;
 use super::catch_up::{self, CatchUpError};
 use super::condition::View;
 
 /// How long to wait after a failure that may pass.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// How long it gathers before it takes in what is new while nobody waits for it: under load, and behind one client that
+/// writes again and again, several batches become one transaction.
+const GATHER: Duration = Duration::from_millis(10);
 
 /// Follows the log until the house shuts down or the tenant is halted.
 pub(super) async fn run(directory: Arc<Directory>) {
@@ -24,7 +31,10 @@ pub(super) async fn run(directory: Arc<Directory>) {
         let followed = directory.tasks.block(move || worker.follow_history(up_to)).await;
         let go_on = async {
             match followed {
-                Ok(()) => drop(committed.changed().await),
+                Ok(()) => {
+                    drop(committed.changed().await);
+                    directory.gather().await;
+                }
                 Err(error) if error.is_final() => directory.halt(format!("history: {error}")),
                 Err(error) => {
                     tracing::warn!(
@@ -49,13 +59,27 @@ pub(super) async fn run(directory: Arc<Directory>) {
 }
 
 impl Directory {
+    /// Lets more come together, unless somebody waits for history or always watches it.
+    async fn gather(&self) {
+        if self.history_position.receiver_count() == 0 {
+            drop(tokio::time::timeout(GATHER, self.history_wanted.notified()).await);
+        }
+    }
+
     /// Brings history up to a revision. Blocks.
     fn follow_history(&self, up_to: Revision) -> Result<(), CatchUpError> {
         let mut history = self.history_writer.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(history) = history.as_mut() else { return Ok(()) };
-        catch_up::history(history, self.log.as_ref(), &self.keys, up_to, |reached| {
+        let progress = |reached| {
             self.history_position.send_replace(reached);
-        })?;
+        };
+        while let Some(Step { events, root }) = self.fresh.take(history.position()?.revision, up_to) {
+            history.apply(&events, root)?;
+            progress(history.position()?.revision);
+            // What cannot be copied now is copied later.
+            history.tend().ok();
+        }
+        catch_up::history(history, self.log.as_ref(), &self.keys, up_to, progress)?;
         Ok(())
     }
 }

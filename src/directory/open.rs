@@ -13,11 +13,12 @@ use projections::current::{CurrentReader, CurrentWriter};
 use projections::history::{HistoryReader, HistoryWriter};
 use provisioning::tenancy::Tenancy;
 use provisioning::{Revision, StreamId};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::catch_up::{self, CatchUpError};
 use super::condition::Condition;
 use super::durability::tenant_key;
+use super::fresh::Fresh;
 use super::readers::Readers;
 use super::writer::Writer;
 use super::{Directory, WriteError, batches, follower, mend, rebuild};
@@ -202,6 +203,8 @@ impl Directory {
             committed: watch::Sender::new(view.position()?.revision),
             history_position: watch::Sender::new(history.position()?.revision),
             greatest_key: AtomicU64::new(view.greatest_key()?),
+            fresh: Fresh::default(),
+            history_wanted: Notify::new(),
             condition: condition.clone(),
             ended: AtomicBool::new(false),
             tenancy: RwLock::new(Arc::new(view.tenancy().clone())),

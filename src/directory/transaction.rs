@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use provisioning::command::Origin;
 use provisioning::decide::Draft;
-use provisioning::directory::Directory as _;
 use provisioning::event::stored::Protection;
 use provisioning::recorded::{Cause, Txn};
 use provisioning::{
     Event, EventId, EventType, Header, Opened, Recorded, Resource, Revision, Subject, Timestamp, TxnId,
 };
 
+use super::ahead::Step;
 use super::durability::BatchFailure;
 use super::writer::{BatchReport, Writer};
-use crate::event_log::NewEvent;
+use crate::event_log::{Hash, NewEvent};
 use crate::sealing::SealedPayload;
 
 /// A batch takes no further transaction once its events have this many bytes. The last one may go beyond it.
@@ -24,6 +24,8 @@ const DECIDING_MAX: Duration = Duration::from_secs(2);
 /// What has been decided in a batch so far.
 pub(super) struct Batch {
     pub(super) events: Vec<NewEvent>,
+    /// The same events as the views take them in.
+    recorded: Vec<Recorded>,
     bytes: usize,
     began: Instant,
     types: Vec<EventType>,
@@ -39,6 +41,7 @@ impl Batch {
     pub(super) fn begin(writer: &Writer) -> Result<Self, BatchFailure> {
         Ok(Self {
             events: Vec::new(),
+            recorded: Vec::new(),
             bytes: 0,
             began: Instant::now(),
             types: Vec::new(),
@@ -52,7 +55,7 @@ impl Batch {
 
     /// A batch to try something in that is not to be stored: it begins where this one stands.
     pub(super) fn trial(&self) -> Self {
-        Self { events: Vec::new(), types: Vec::new(), ..*self }
+        Self { events: Vec::new(), recorded: Vec::new(), types: Vec::new(), ..*self }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -68,8 +71,10 @@ impl Batch {
         self.last_recorded_at
     }
 
-    /// Notes what the log holds once the batch is stored; answers the key of the subject `tenant`.
-    pub(super) fn stored(self, report: &mut BatchReport) -> Option<u64> {
+    /// Notes what the log, whose root is now this, holds once the batch is stored; answers the key of the subject
+    /// `tenant`.
+    pub(super) fn stored(self, root: Hash, report: &mut BatchReport) -> Option<u64> {
+        report.fresh = Some((Step { events: self.recorded, root }, self.bytes));
         report.greatest_key = self.greatest_key;
         report.recorded = self.types;
         report.tenancy_changed = self.tenancy_changed;
@@ -122,7 +127,9 @@ impl Writer {
             batch.events.push(event);
             batch.types.push(event_type);
             batch.tenancy_changed |= !matches!(draft.subject, Subject::User(_) | Subject::Group(_));
-            let after = self.view.apply(&Recorded { header, event: Opened::Event(draft.event) })?;
+            let recorded = Recorded { header, event: Opened::Event(draft.event) };
+            let after = self.view.apply(&recorded)?;
+            batch.recorded.push(recorded);
             if after.is_some() {
                 state = after;
             }
@@ -147,7 +154,7 @@ impl Writer {
             Subject::User(resource) | Subject::Group(resource)
                 if !matches!(draft.event, Event::UserCreated(_) | Event::GroupCreated(_)) =>
             {
-                self.view.resource(resource)?.and_then(|resource| resource.key)
+                self.view.key_of(resource)?
             }
             Subject::User(_) | Subject::Group(_) => None,
             Subject::Client(_)

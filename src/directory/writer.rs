@@ -17,6 +17,7 @@ use provisioning::tenancy::Tenancy;
 use provisioning::{EventType, Revision, StreamId, Timestamp};
 use scim::schemas::Schemas;
 
+use super::ahead::Step;
 use super::condition::Condition;
 use super::durability::BatchFailure;
 use super::job::{Answer, Job};
@@ -43,6 +44,8 @@ pub(super) struct BatchReport {
     pub(super) recorded: Vec<EventType>,
     /// How the append ended, if there was one, and how long it took.
     pub(super) append: Option<(AppendOutcome, Duration)>,
+    /// What was committed, with its size as it is stored.
+    pub(super) fresh: Option<(Step, usize)>,
     /// What must stop the tenant.
     pub(super) halt: Option<String>,
     /// Why the view has to be made anew.
@@ -71,7 +74,7 @@ impl Writer {
     pub(super) fn batch(
         &mut self,
         jobs: &mut VecDeque<Job>,
-        settle: impl FnOnce(&BatchReport, &Tenancy),
+        settle: impl FnOnce(&mut BatchReport, &Tenancy),
     ) -> BatchReport {
         let mut report = BatchReport::default();
         let mut taken = Vec::new();
@@ -93,7 +96,7 @@ impl Writer {
             }
             failure.answer
         });
-        settle(&report, self.view.tenancy());
+        settle(&mut report, self.view.tenancy());
         jobs.extend(taken.into_iter().filter_map(|job| job.settle(failure.as_ref())));
         report
     }
@@ -122,7 +125,7 @@ impl Writer {
             return Ok(());
         }
         let head = self.append(position, &batch.events, report)?;
-        self.tenant_key = batch.stored(report);
+        self.tenant_key = batch.stored(head.root, report);
         self.commit(head)?;
         report.committed = Some(head.revision);
         Ok(())

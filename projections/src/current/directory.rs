@@ -6,7 +6,7 @@ use provisioning::{Resource, ResourceId};
 use rusqlite::params;
 use scim::ResourceType;
 
-use super::{CurrentWriter, failed, membership, rows};
+use super::{CurrentWriter, failed, membership};
 use crate::column::{Column, integer, read};
 use crate::{ViewError, query};
 
@@ -18,7 +18,7 @@ impl Directory for CurrentWriter {
     }
 
     fn resource(&self, id: ResourceId) -> Result<Option<Resource>, ViewError> {
-        rows::load(&self.connection, id)
+        self.live(id)
     }
 
     fn visible_type(&self, id: ResourceId) -> Result<Option<ResourceType>, ViewError> {

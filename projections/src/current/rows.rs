@@ -129,6 +129,13 @@ pub(super) fn rid(connection: &Connection, id: ResourceId) -> rusqlite::Result<O
     query::one(connection, "SELECT rid FROM resources WHERE id = ?1", [Column(id)], |row| read(row, 0))
 }
 
+/// The number of the data key of a live resource.
+pub(super) fn key(connection: &Connection, id: ResourceId) -> rusqlite::Result<Option<u64>> {
+    let key = "SELECT key FROM resources WHERE id = ?1";
+    let found = query::one(connection, key, [Column(id)], |row| read_optional(row, 0))?;
+    Ok(found.flatten())
+}
+
 /// A live resource, hidden or not.
 pub(super) fn load(connection: &Connection, id: ResourceId) -> Result<Option<Resource>, ViewError> {
     let found = query::one(connection, LOAD, [Column(id)], |row| resource(row, id)).map_err(failed)?;

@@ -4,6 +4,7 @@
 //! back with a rollback, exactly. The view never contradicts itself half-way: an event and the position after it
 //! are one transaction.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,6 +33,9 @@ pub struct CurrentWriter {
     state: State,
     /// The state at the beginning of the open transaction; `None` outside one.
     saved: Option<State>,
+    /// The resource that was read last, as it is in the open transaction: what a command is decided by is what its
+    /// events are applied to.
+    loaded: RefCell<Option<Resource>>,
 }
 
 /// What is held in memory.
@@ -71,7 +75,15 @@ impl CurrentWriter {
     fn over(mut connection: Connection, path: &Path, stream: StreamId) -> Result<Self, ViewError> {
         let state = State::load(&connection)?;
         let write_ahead = WriteAhead::of(&mut connection, BUSY_TIMEOUT).map_err(failed)?;
-        Ok(Self { connection, write_ahead, path: path.to_owned(), stream, state, saved: None })
+        Ok(Self {
+            connection,
+            write_ahead,
+            path: path.to_owned(),
+            stream,
+            state,
+            saved: None,
+            loaded: RefCell::default(),
+        })
     }
 
     /// Keeps the write-ahead log small, when nobody waits for a commit: called after one.
@@ -97,6 +109,7 @@ impl CurrentWriter {
     /// Begins a transaction.
     pub fn begin(&mut self) -> Result<(), ViewError> {
         assert!(self.saved.is_none(), "one transaction ends before the next begins");
+        self.loaded.take();
         self.execute("BEGIN IMMEDIATE")?;
         self.saved = Some(self.state.clone());
         Ok(())
@@ -147,6 +160,7 @@ impl CurrentWriter {
 
     /// Gives up the transaction; what is held in memory (tenancy) goes back too. Does nothing outside one.
     pub fn roll_back(&mut self) {
+        self.loaded.take();
         let Some(saved) = self.saved.take() else { return };
         self.state = saved;
         if !self.connection.is_autocommit() {
@@ -166,6 +180,7 @@ impl CurrentWriter {
     /// Forgets everything behind the place, what is held in memory too. After an error the whole transaction has
     /// to be rolled back.
     pub fn return_to(&mut self, savepoint: Savepoint) -> Result<(), ViewError> {
+        self.loaded.take();
         self.execute("ROLLBACK TO trial")?;
         self.execute("RELEASE trial")?;
         self.state = savepoint.0;
@@ -187,6 +202,26 @@ impl CurrentWriter {
         membership::groups_of(&self.connection, id).map_err(failed)
     }
 
+    /// A live resource, hidden or not, in the open transaction.
+    pub(super) fn live(&self, id: ResourceId) -> Result<Option<Resource>, ViewError> {
+        if let Some(resource) = &*self.loaded.borrow()
+            && resource.id == id
+        {
+            return Ok(Some(resource.clone()));
+        }
+        let found = rows::load(&self.connection, id)?;
+        self.loaded.replace(found.clone());
+        Ok(found)
+    }
+
+    /// The number of the data key of a live resource.
+    pub fn key_of(&self, id: ResourceId) -> Result<Option<u64>, ViewError> {
+        match &*self.loaded.borrow() {
+            Some(resource) if resource.id == id => Ok(resource.key),
+            _ => rows::key(&self.connection, id).map_err(failed),
+        }
+    }
+
     fn check_that_it_follows(&self, header: &Header) -> Result<(), ViewError> {
         let expected = self.state.position.revision.next();
         if header.stream == self.stream && header.revision == expected {
@@ -205,7 +240,10 @@ impl CurrentWriter {
         id: ResourceId,
         recorded: &Recorded,
     ) -> Result<Option<Resource>, ViewError> {
-        let old = rows::load(&self.connection, id)?;
+        let old = match self.loaded.take() {
+            Some(resource) if resource.id == id => Some(resource),
+            _ => rows::load(&self.connection, id)?,
+        };
         if old.as_ref().is_some_and(|old| old.resource_type != resource_type) {
             let revision = recorded.header.revision;
             return Err(broken(format!("resources: {id} is of another type than revision {revision} says")));

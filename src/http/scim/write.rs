@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::conditions::{etag, if_match};
 use super::read::derive;
-use super::render::{Renderer, decided};
+use super::render::{Derived, Renderer, decided};
 use super::{CONTENT_TYPE, ScimRequest, body};
 use crate::directory::Written;
 use crate::http::error::Failure;
@@ -164,7 +164,11 @@ impl ScimRequest<'_> {
     ) -> Result<HttpResponse, Failure> {
         let Some(resource) = written.resource else { return Ok(HttpResponse::NoContent().finish()) };
         let stored = decided(&resource, &self.client.domain);
-        let derived = {
+        let is_new = written.created && written.revisions.contains(&resource.created_revision.0);
+        let derived = if is_new && resource.resource_type == ResourceType::User {
+            // Nobody can have made it a member of anything yet.
+            if returned.wants("groups") { Derived::Groups(Vec::new()) } else { Derived::Left }
+        } else {
             let (directory, stored, returned) =
                 (Arc::clone(&self.directory), stored.clone(), returned.clone());
             let work = move || directory.with_current(|reader| derive(reader, &stored, &returned));
