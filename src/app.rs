@@ -153,6 +153,8 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+        // Unhandled, it ends the process: beyond a limit of its size (`ulimit -f`) a file is as good as full.
+        let _too_large = signal(SignalKind::from_raw(libc::SIGXFSZ)).context("SIGXFSZ")?;
         let service = Service::start(config, Sources::default()).await?;
         let told_to_stop = async move {
             tokio::select! {

@@ -91,6 +91,8 @@ impl Layout {
             creation.pragma_update(None, "user_version", self.number)?;
             fill(&creation)?;
             creation.commit()?;
+        } else {
+            self.guard(&connection)?;
         }
         Ok(connection)
     }
@@ -127,6 +129,39 @@ impl Layout {
         }
         Ok(())
     }
+
+    /// Makes the triggers again that are missing or were changed: they guard the rows against whoever opens the file.
+    fn guard(&self, connection: &Connection) -> Result<(), OpenError> {
+        let model = Connection::open_in_memory()?;
+        model.execute_batch(self.tables)?;
+        let found = triggers(connection)?;
+        for (name, sql) in triggers(&model)? {
+            let there = found.iter().find(|(found, _)| *found == name);
+            if there.is_some_and(|(_, found)| bare(found) == bare(&sql)) {
+                continue;
+            }
+            tracing::warn!(
+                trigger = name,
+                "a trigger that guards {} was missing or changed, and is made again: somebody has worked on the file",
+                self.what
+            );
+            connection.execute_batch(&format!("DROP TRIGGER IF EXISTS {name}; {sql}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The triggers of a file and what makes them.
+fn triggers(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut statement =
+        connection.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// A statement without comments and blanks: those may change between releases.
+fn bare(sql: &str) -> String {
+    let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
+    lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {

@@ -14,7 +14,7 @@ use crate::soak::Plan;
 
 #[test]
 fn a_damaged_file_gives_its_right_answer_or_a_named_state() {
-    let plan = Plan::of("corruption", 12, 600);
+    let plan = Plan::of("corruption", FILES.len() as u64, 600);
     let mut tally = plan.tally();
     let house = House::new();
     let (mut healed, mut named, mut unseen) = (0, 0, 0);

@@ -159,6 +159,13 @@ pub(super) fn frontier(connection: &Connection, size: Revision) -> Result<Fronti
 /// The frontier over the whole log, after checking that its last event fits what lies before it.
 pub(super) fn checked_tail(connection: &Connection) -> Result<Frontier, ReadError> {
     let last = last_revision(connection)?;
+    // Nothing asks for such a row, but whoever put it there may have changed more.
+    let first: Option<i64> = connection
+        .query_row("SELECT min(revision) FROM events", [], |row| row.get(0))
+        .map_err(|error| failed(&error, Revision::ZERO))?;
+    if first.is_some_and(|first| first < 1) {
+        return Err(corrupt(Revision(1), "there is a row before the first event"));
+    }
     let Some(before) = last.0.checked_sub(1).map(Revision) else { return Ok(Frontier::default()) };
     let mut tail = frontier(connection, before)?;
     let event = read(connection, before, 1, Some(last))?.pop();

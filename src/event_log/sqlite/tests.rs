@@ -152,6 +152,33 @@ fn a_broken_tail_is_found_when_the_log_is_opened() {
 }
 
 #[test]
+fn a_trigger_that_was_dropped_or_changed_is_made_again_when_the_log_is_opened() {
+    let folder = Folder::new();
+    folder.log().append(Revision::ZERO, &events(1, 2)).unwrap();
+    folder.sql(
+        "DROP TRIGGER events_are_never_changed; DROP TRIGGER events_are_never_deleted;
+         CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events BEGIN SELECT 1; END",
+    );
+    let _log = folder.log();
+    let file = rusqlite::Connection::open(folder.file("log.db")).unwrap();
+    for forbidden in ["UPDATE events SET payload = NULL", "DELETE FROM events"] {
+        let refused = file.execute_batch(forbidden).unwrap_err().to_string();
+        assert!(refused.contains("append-only"), "{refused}");
+    }
+}
+
+#[test]
+fn a_row_before_the_first_event_is_found_when_the_log_is_opened() {
+    let folder = Folder::new();
+    folder.log().append(Revision::ZERO, &events(1, 2)).unwrap();
+    folder.sql(
+        "DROP TRIGGER events_follow_each_other;
+         INSERT INTO events SELECT 0, 'another', header, payload, hashes FROM events WHERE revision = 1",
+    );
+    assert_corrupt(SqliteLog::open(&folder.file("log.db"), STREAM), 1, "before the first event");
+}
+
+#[test]
 fn an_event_that_vanishes_from_the_end_of_an_open_log_is_missed() {
     let folder = Folder::new();
     let log = folder.log();

@@ -78,7 +78,8 @@ fn truncate(path: &Path, dice: &mut Dice) -> String {
     format!("cut from {bytes} to {left} bytes")
 }
 
-/// Changes rows as somebody would who opens the file with SQLite: what it calls from then on is that program's.
+/// Changes rows as somebody would who opens the file with SQLite and, now and then, covers the traces badly: what it
+/// calls from then on is that program's.
 fn change_rows(path: &Path, dice: &mut Dice) -> String {
     let file = Connection::open(path).expect("a database");
     let names = |kind: &str| -> Vec<String> {
@@ -87,17 +88,29 @@ fn change_rows(path: &Path, dice: &mut Dice) -> String {
         let names = statement.query_map([kind], |row| row.get(0)).expect("names");
         names.map(|name| name.expect("a name")).collect()
     };
-    for trigger in names("trigger") {
+    let triggers: Vec<(String, String)> = {
+        let query = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'";
+        let mut statement = file.prepare(query).expect("a schema");
+        let triggers = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("triggers");
+        triggers.map(|trigger| trigger.expect("a trigger")).collect()
+    };
+    for (trigger, _) in &triggers {
         file.execute_batch(&format!("DROP TRIGGER {trigger}")).expect("a trigger can be dropped");
     }
-    let tables: Vec<(String, Vec<i64>)> = names("table")
-        .into_iter()
-        .map(|table| {
-            let keys = keys(&file, &table);
-            (table, keys)
-        })
-        .filter(|(_, keys)| !keys.is_empty())
-        .collect();
+    let left_out = !triggers.is_empty() && dice.below(8) == 0;
+    let how = change_a_table(&file, &names("table"), dice);
+    if left_out {
+        return format!("{how}, without its triggers");
+    }
+    for (_, trigger) in &triggers {
+        file.execute_batch(trigger).expect("a trigger can be made again");
+    }
+    how
+}
+
+fn change_a_table(file: &Connection, tables: &[String], dice: &mut Dice) -> String {
+    let tables: Vec<(&String, Vec<i64>)> =
+        tables.iter().map(|table| (table, keys(file, table))).filter(|(_, keys)| !keys.is_empty()).collect();
     if tables.is_empty() {
         return "no table has rows".to_owned();
     }
@@ -113,7 +126,7 @@ fn change_rows(path: &Path, dice: &mut Dice) -> String {
     let column = if columns.is_empty() { "rowid".to_owned() } else { dice.choose(&columns).clone() };
     let last = keys.iter().max().expect("there are rows");
     // A row that is alone can only be deleted.
-    let (how, statements) = match if others.is_empty() { 0 } else { dice.below(5) } {
+    let (how, statements) = match if others.is_empty() { 0 } else { dice.below(7) } {
         0 => (format!("row {one} deleted"), format!("DELETE FROM {table} WHERE rowid = {one}")),
         1 => (format!("rows from {one} on deleted"), format!("DELETE FROM {table} WHERE rowid >= {one}")),
         2 => (
@@ -129,6 +142,14 @@ fn change_rows(path: &Path, dice: &mut Dice) -> String {
             format!(
                 "UPDATE OR IGNORE {table} SET {column} = (SELECT {column} FROM {table} WHERE rowid = {other}) WHERE rowid = {one}"
             ),
+        ),
+        4 => (
+            format!("{column} of row {one} has another character"),
+            format!("UPDATE OR IGNORE {table} SET {column} = {column} || 'x' WHERE rowid = {one}"),
+        ),
+        5 => (
+            format!("row {one} stands before the first"),
+            format!("UPDATE OR IGNORE {table} SET rowid = -1 WHERE rowid = {one}"),
         ),
         _ => (
             format!("a copy of row {one} inserted"),

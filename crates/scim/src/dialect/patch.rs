@@ -10,7 +10,7 @@ use super::value::{coerce, coerce_object, note};
 use super::{Notes, filter};
 use crate::patch::PatchPath;
 use crate::patch::members::is_members;
-use crate::schema::Attribute;
+use crate::schema::{Attribute, AttributeType};
 use crate::{Object, ResourceSchema};
 
 /// Applies every dialect of a PATCH body.
@@ -141,6 +141,7 @@ fn member_remove(
 /// A filter that matches the values listed; `None` if one of them says nothing by which it could be found, and
 /// for an empty list.
 fn removal_filter(value: &Value, attribute: &Attribute, of_members: bool) -> Option<String> {
+    use AttributeType::{Boolean, Decimal, Integer};
     let listed = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     let mut filter = String::new();
     for value in listed {
@@ -151,6 +152,11 @@ fn removal_filter(value: &Value, attribute: &Attribute, of_members: bool) -> Opt
         for (name, part) in identifying_parts(value, attribute, of_members) {
             if filter.len() > start {
                 filter.push_str(" and ");
+            }
+            // A number where a text belongs identifies nothing.
+            let end = attribute.sub_attribute(name).unwrap_or(attribute);
+            if !part.is_string() && !matches!(end.value_type, Boolean | Decimal | Integer) {
+                return None;
             }
             filter.extend([name, " eq ", &part.to_string()]);
         }

@@ -220,8 +220,14 @@ fn remove_with_a_value_removes_only_those_values() {
 
 #[test]
 fn remove_with_a_value_that_names_nothing_is_left_to_be_refused() {
-    for value in [json!([]), json!([{}]), json!([{"value": "a"}, {"value": null}]), json!([{"nonsense": 1}])]
-    {
+    for value in [
+        json!([]),
+        json!([{}]),
+        json!([{"value": "a"}, {"value": null}]),
+        json!([{"nonsense": 1}]),
+        json!([{"value": 8}]),
+        json!(8),
+    ] {
         let mut rewritten = body(&json!([{"op": "remove", "path": "members", "value": value}]));
         let untouched = rewritten.clone();
         let schema = Schemas::standard().group;
