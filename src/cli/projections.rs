@@ -131,18 +131,22 @@ fn verdict(answer: &Value) -> u8 {
 
 fn compared(answer: &Value) -> String {
     let views = answer["views"].as_array().into_iter().flatten();
+    let damaged = views.clone().filter(|view| !view["damage"].is_null()).map(|view| {
+        let [name, damage] = ["view", "damage"].map(|key| words::value(&view[key]));
+        format!("DAMAGED  {name}: {damage}; it is made anew by itself, check again then\n")
+    });
     let lines = views.flat_map(|view| {
         view["tables"].as_array().into_iter().flatten().map(|table| {
             let state = if table["equal"] == true { "equal" } else { "DIFFERS" };
             format!("{state:<7}  {}.{}\n", words::value(&view["view"]), words::value(&table["table"]))
         })
     });
-    let text = lines.collect::<String>();
+    let text = damaged.chain(lines).collect::<String>();
     let position = words::value(&answer["position"]);
     let conclusion = if answer["equal"] == true {
         "the views equal what the log says"
     } else {
-        "the views differ from what the log says; mend them by `muster projections rebuild`"
+        "the views are not what the log says; mend them by `muster projections rebuild`"
     };
     format!("{text}\n{conclusion}, log position {position}\n")
 }
@@ -165,9 +169,15 @@ mod tests {
         DIFFERS  current.memberships
         equal    history.versions
 
-        the views differ from what the log says; mend them by `muster projections rebuild`, log position 12
+        the views are not what the log says; mend them by `muster projections rebuild`, log position 12
         ");
         assert_eq!(verdict(&answer), exit::VERIFICATION_FAILED);
+        let damaged = json!({ "equal": false, "position": 12, "views": [
+            { "view": "history", "equal": false, "damage": "history.db cannot be read", "tables": [] },
+        ] });
+        assert!(
+            compared(&damaged).starts_with("DAMAGED  history: history.db cannot be read; it is made anew")
+        );
         assert_eq!(verdict(&json!({ "equal": true })), exit::OK);
         assert_eq!(verdict(&json!({})), exit::VERIFICATION_FAILED);
     }

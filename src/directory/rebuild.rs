@@ -69,6 +69,9 @@ pub struct ViewReport {
     pub view: &'static str,
     /// Whether all tables are equal.
     pub equal: bool,
+    /// Why it could not be compared: it is damaged, and made anew without anybody's hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
     /// Table by table.
     pub tables: Vec<TableReport>,
 }
@@ -283,22 +286,53 @@ impl Directory {
 
     fn compare_views(&self) -> Result<CheckReport, CatchUpError> {
         self.log.check_tree(self.position())?;
-        let (position, live) = self.live_tables(View::Current, "current.db")?;
-        let aside = self.beside("current.db", "check");
-        self.current_up_to(&aside, position.revision)?;
-        let current = compare("current", &live, &aside)?;
-        let (at, live) = self.live_tables(View::History, "history.db")?;
-        let aside = self.beside("history.db", "check");
-        self.history_up_to(&aside, at.revision)?;
-        let history = compare("history", &live, &aside)?;
+        let mut position = self.position();
+        let current = match self.live_tables(View::Current, "current", "current.db") {
+            Ok((at, live)) => {
+                position = at.revision;
+                let aside = self.beside("current.db", "check");
+                self.current_up_to(&aside, position)?;
+                compare("current", &live, &aside)?
+            }
+            Err(error) => damaged("current", error)?,
+        };
+        let history = match self.live_tables(View::History, "history", "history.db") {
+            Ok((at, live)) => {
+                let aside = self.beside("history.db", "check");
+                self.history_up_to(&aside, at.revision)?;
+                compare("history", &live, &aside)?
+            }
+            Err(error) => damaged("history", error)?,
+        };
         let equal = current.equal && history.equal;
-        Ok(CheckReport { equal, position: position.revision, views: vec![current, history] })
+        Ok(CheckReport { equal, position, views: vec![current, history] })
     }
 
     /// Reads every page of a live view, which may show that it is damaged.
-    fn live_tables(&self, view: View, file: &str) -> Result<(Position, Tables), ViewError> {
-        let tables = projections::digest::tables_at(&self.folder.join(file));
+    fn live_tables(
+        &self,
+        view: View,
+        name: &'static str,
+        file: &str,
+    ) -> Result<(Position, Tables), ViewError> {
+        let path = self.folder.join(file);
+        let tables = if path.exists() {
+            projections::digest::tables_at(&path)
+        } else {
+            let reason = "somebody has removed the file".to_owned();
+            Err(ViewError::Broken { view: name, reason })
+        };
         tables.inspect_err(|error| self.notice(view, Some(error)))
+    }
+}
+
+/// The report on a view that cannot be compared because it is damaged; any other error stays one.
+fn damaged(view: &'static str, error: ViewError) -> Result<ViewReport, CatchUpError> {
+    match error {
+        ViewError::Broken { .. } | ViewError::Stale { .. } => {
+            Ok(ViewReport { view, equal: false, damage: Some(error.to_string()), tables: Vec::new() })
+        }
+        other => Err(other.into()),
     }
 }
 
@@ -312,5 +346,5 @@ fn compare(view: &'static str, live: &Tables, aside: &Path) -> Result<ViewReport
         .into_iter()
         .map(|table| TableReport { table: table.clone(), equal: live.get(table) == rebuilt.get(table) })
         .collect();
-    Ok(ViewReport { view, equal: tables.iter().all(|table| table.equal), tables })
+    Ok(ViewReport { view, equal: tables.iter().all(|table| table.equal), damage: None, tables })
 }

@@ -6,6 +6,7 @@
 mod rows;
 mod writer;
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +36,8 @@ const LAYOUT: Layout = Layout {
 /// So many reading connections are kept open; more are opened while more threads read.
 const IDLE_READERS_MAX: usize = 4;
 
+const GONE: &str = "the log's file was removed or replaced while the service ran";
+
 /// Every commit empties a reader's page cache, so a large one does not pay.
 const READER_CACHE_KIB: i32 = 512;
 
@@ -43,6 +46,8 @@ const READER_CACHE_KIB: i32 = 512;
 pub struct SqliteLog {
     path: PathBuf,
     stream: StreamId,
+    /// Which file was opened: device and inode.
+    file: FileIdentity,
     /// Before the writer, since fields are dropped in this order: SQLite removes the write-ahead log when the last
     /// connection closes, if that one may write.
     idle_readers: Mutex<Vec<Connection>>,
@@ -78,25 +83,32 @@ impl SqliteLog {
     pub fn open(path: &Path, stream: StreamId) -> Result<Self, ReadError> {
         let writer = Writer::open(path, stream).map_err(|error| located(path, error))?;
         let standing = Standing::At(writer.head());
-        Ok(Self::new(path, stream, WriteSide::Open(writer), standing))
+        Self::new(path, stream, WriteSide::Open(writer), standing)
     }
 
     /// Opens for reading only, for commands on a folder whose server is stopped or runs elsewhere.
     pub fn open_read_only(path: &Path, stream: StreamId) -> Result<Self, ReadError> {
-        let log = Self::new(path, stream, WriteSide::ReadOnly, Standing::InFile);
+        let log = Self::new(path, stream, WriteSide::ReadOnly, Standing::InFile)?;
         let tail = log.with_reader(|connection| rows::checked_tail(connection).map(drop));
         tail.map_err(|error| located(path, error))?;
         Ok(log)
     }
 
-    fn new(path: &Path, stream: StreamId, writer: WriteSide, standing: Standing) -> Self {
-        Self {
+    fn new(path: &Path, stream: StreamId, writer: WriteSide, standing: Standing) -> Result<Self, ReadError> {
+        Ok(Self {
             path: path.to_owned(),
             stream,
+            file: FileIdentity::of(path).map_err(|error| ReadError::Unavailable(error.to_string()))?,
             writer: Mutex::new(writer),
             standing: Mutex::new(standing),
             idle_readers: Mutex::default(),
-        }
+        })
+    }
+
+    /// Whether the path still leads to the file that was opened. What is written to one that nobody can find any more
+    /// is lost with the process.
+    fn is_in_place(&self) -> bool {
+        FileIdentity::of(&self.path).is_ok_and(|found| found == self.file)
     }
 
     fn with_reader<T>(&self, read: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, ReadError> {
@@ -126,6 +138,9 @@ impl EventLog for SqliteLog {
         assert!(!events.is_empty(), "an append has at least one event");
         let mut side = lock(&self.writer);
         let writer = match &mut *side {
+            WriteSide::Open(_) if !self.is_in_place() => {
+                return Err(AppendError::Unavailable(GONE.to_owned()));
+            }
             WriteSide::Open(writer) => writer,
             WriteSide::ReadOnly => {
                 return Err(AppendError::Unavailable("it was opened for reading only".to_owned()));
@@ -210,6 +225,9 @@ impl EventLog for SqliteLog {
         if let WriteSide::ReadOnly = *side {
             return self.with_reader(|connection| rows::checked_tail(connection).map(drop));
         }
+        if !self.is_in_place() {
+            return Err(ReadError::Corrupt { revision: Revision(1), reason: GONE.to_owned() });
+        }
         // The old connection is closed first: one whose rollback failed would still hold the lock of the file.
         if let WriteSide::Open(_) = *side {
             *side = WriteSide::Closed { outcome_unknown: false };
@@ -219,6 +237,20 @@ impl EventLog for SqliteLog {
         *lock(&self.standing) = Standing::At(writer.head());
         *side = WriteSide::Open(writer);
         Ok(())
+    }
+}
+
+/// Which file a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let metadata = std::fs::metadata(path)?;
+        Ok(Self { device: metadata.dev(), inode: metadata.ino() })
     }
 }
 

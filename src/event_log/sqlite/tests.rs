@@ -179,6 +179,25 @@ fn a_row_before_the_first_event_is_found_when_the_log_is_opened() {
 }
 
 #[test]
+fn nothing_is_written_to_a_file_that_was_removed_or_replaced() {
+    for replaced in [false, true] {
+        let folder = Folder::new();
+        let log = folder.log();
+        log.append(Revision::ZERO, &events(1, 2)).unwrap();
+        if replaced {
+            std::fs::copy(folder.file("log.db"), folder.file("copy")).unwrap();
+            std::fs::rename(folder.file("copy"), folder.file("log.db")).unwrap();
+        } else {
+            std::fs::remove_file(folder.file("log.db")).unwrap();
+        }
+        let refused = log.append(Revision(2), &events(3, 1));
+        assert!(matches!(refused, Err(AppendError::Unavailable(_))), "{refused:?}");
+        assert_corrupt(log.reopen(), 1, "removed or replaced");
+        assert_eq!(folder.file("log.db").exists(), replaced, "no new log is begun");
+    }
+}
+
+#[test]
 fn an_event_that_vanishes_from_the_end_of_an_open_log_is_missed() {
     let folder = Folder::new();
     let log = folder.log();
