@@ -74,17 +74,23 @@ impl Directories {
         Ok(directories)
     }
 
-    /// On first start: the operator `root`, whose token goes into `operator.token` (mode 0600).
+    /// On first start: the operator `root`, whose token goes into `operator.token` (mode 0600). Later, where somebody
+    /// has put an empty file there because every token is lost: another operator.
     async fn first_operator(&self) -> Result<(), HouseError> {
-        if !self.system.tenancy().operators.is_empty() {
-            return Ok(());
-        }
-        let secret = self.shared.new_secret()?;
         let path = self.data.join("operator.token");
+        let id = OperatorId(self.shared.ids.next());
+        let name = if self.system.tenancy().operators.is_empty() {
+            "root".to_owned()
+        } else if std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
+            tracing::warn!("operator.token is empty: another operator is created, whose token goes there");
+            format!("recovered-{id}")
+        } else {
+            return Ok(());
+        };
+        let secret = self.shared.new_secret()?;
         token::write_private(&path, &format!("{}\n", secret.text()))
             .map_err(|source| HouseError::File { path: path.display().to_string(), source })?;
-        let id = OperatorId(self.shared.ids.next());
-        let command = Command::CreateOperator { id, name: "root".into(), sha256: secret.sha256() };
+        let command = Command::CreateOperator { id, name, sha256: secret.sha256() };
         self.system.submit(command, system_origin()).await?;
         Ok(())
     }

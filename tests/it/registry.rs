@@ -153,3 +153,22 @@ async fn of_two_tenants_with_one_name_at_once_one_is_made() {
         tenant.user("kim@example.com").await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_token_file_makes_another_operator_and_a_missing_one_makes_none() {
+    let mut service = TestService::start().await;
+    service.create_tenant("acme", "okta").await;
+    let before = service.operator_token();
+    service.restarted(|data| fs::remove_file(data.join("operator.token")).unwrap()).await;
+    assert!(!service.data().join("operator.token").exists(), "a token that is kept elsewhere stays there");
+    service.restarted(|data| fs::write(data.join("operator.token"), "").unwrap()).await;
+    assert_ne!(service.operator_token(), before);
+    let operators = service.admin("GET", "/admin/v1/operators", None).await.expect(200);
+    let names: Vec<&str> =
+        operators["operators"].as_array().unwrap().iter().filter_map(|it| it["name"].as_str()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(names.contains(&"root") && names.iter().any(|name| name.starts_with("recovered-")), "{names:?}");
+    let lost = operators["operators"].as_array().unwrap().iter().find(|it| it["name"] == "root").unwrap();
+    let path = format!("/admin/v1/operators/{}", lost["id"].as_str().unwrap());
+    assert!(service.admin("DELETE", &path, None).await.status < 300);
+}
