@@ -5,8 +5,10 @@
 //! body is kept only if everybody in it can be found: whoever is to be erased must not stay behind in one.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use scim::fold;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::entry::Entry;
@@ -31,8 +33,20 @@ pub(super) struct Contents {
     pub(super) names: BTreeSet<String>,
     /// The shape of its filter.
     pub(super) filter: Option<String>,
-    /// What is sealed.
-    pub(super) kept: Value,
+    /// What is sealed: JSON.
+    pub(super) kept: Vec<u8>,
+}
+
+/// What is sealed, before it is written down.
+#[derive(Serialize)]
+struct Kept<'e> {
+    path: &'e str,
+    parameters: Vec<Value>,
+    source_ip: Option<IpAddr>,
+    user_agent: Option<&'e str>,
+    body: Option<Value>,
+    body_bytes: usize,
+    detail: Option<&'e str>,
 }
 
 /// How a name is written so that two that are the same are equal.
@@ -51,8 +65,8 @@ fn filter_in(parameters: &[(String, String)]) -> Option<&str> {
     found.map(|(_, filter)| filter.as_str())
 }
 
-/// Takes a request apart.
-pub(super) fn of(entry: &Entry) -> Contents {
+/// Takes a request apart; `secrets` are the tenant's.
+pub(super) fn of(entry: &Entry, secrets: &Secrets) -> Contents {
     let mut names = Names::default();
     names.add_path(&entry.path);
     let parameters = crate::query::decode(&entry.query).unwrap_or_default();
@@ -73,17 +87,18 @@ pub(super) fn of(entry: &Entry) -> Contents {
     let is_kept = entry.body_bytes <= KEPT_BODY_BYTES_MAX && !names.cut;
     let mut body = body.take().filter(|_| is_kept);
     if let Some(body) = &mut body {
-        Secrets::of(&entry.directory.schemas()).remove(body);
+        secrets.remove(body);
     }
-    let kept = json!({
-        "path": without_tokens(&entry.path),
-        "parameters": parameters.iter().map(parameter).collect::<Vec<_>>(),
-        "source_ip": entry.source_ip,
-        "user_agent": entry.user_agent.as_deref().map(without_tokens),
-        "body": body,
-        "body_bytes": entry.body_bytes,
-        "detail": entry.detail,
-    });
+    let kept = Kept {
+        path: without_tokens(&entry.path),
+        parameters: parameters.iter().map(parameter).collect(),
+        source_ip: entry.source_ip,
+        user_agent: entry.user_agent.as_deref().map(without_tokens),
+        body,
+        body_bytes: entry.body_bytes,
+        detail: entry.detail.as_deref(),
+    };
+    let kept = serde_json::to_vec(&kept).expect("texts, numbers and JSON can be written as JSON");
     Contents { names: names.found, filter: filter.as_deref().map(filter_shape::of), kept }
 }
 

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::contents;
 use super::entry::Entry;
+use super::secrets::Secrets;
 use crate::directory::Directory;
 use crate::sealing::{KeyError, SideFileKey};
 
@@ -102,13 +103,18 @@ impl File {
         Ok(Self { connection, key })
     }
 
-    /// Writes rows in one transaction.
-    pub(super) fn write(&mut self, rows: &[Written<'_>], dropped: u64) -> Result<(), FileError> {
+    /// Writes rows in one transaction, without the tenant's secrets.
+    pub(super) fn write(
+        &mut self,
+        rows: &[Written<'_>],
+        secrets: &Secrets,
+        dropped: u64,
+    ) -> Result<(), FileError> {
         let transaction =
             self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         for row in rows {
             match row {
-                Written::Own(entry) => insert(&transaction, &self.key, entry)?,
+                Written::Own(entry) => insert(&transaction, &self.key, secrets, entry)?,
                 Written::Folded { entry, filter, requests, duration } => {
                     fold(&transaction, entry, filter.as_deref(), *requests, *duration)?;
                 }
@@ -174,9 +180,14 @@ pub(super) enum Written<'e> {
     Folded { entry: &'e Entry, filter: Option<String>, requests: u64, duration: Duration },
 }
 
-fn insert(transaction: &Transaction<'_>, key: &SideFileKey, entry: &Entry) -> Result<(), FileError> {
-    let contents = contents::of(entry);
-    let sealed = key.seal(entry.id.0.as_bytes(), contents.kept.to_string().as_bytes())?;
+fn insert(
+    transaction: &Transaction<'_>,
+    key: &SideFileKey,
+    secrets: &Secrets,
+    entry: &Entry,
+) -> Result<(), FileError> {
+    let contents = contents::of(entry, secrets);
+    let sealed = key.seal(entry.id.0.as_bytes(), &contents.kept)?;
     let revisions = entry.revisions.as_ref().filter(|revisions| !revisions.is_empty());
     transaction
         .prepare_cached(

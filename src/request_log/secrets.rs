@@ -22,8 +22,10 @@ const NAMES: [&str; 9] =
 
 /// Whether something of that name is a secret, whatever the schemas say.
 pub(super) fn is_named_so(name: &str) -> bool {
-    let folded = name.to_ascii_lowercase();
-    NAMES.iter().any(|secret| folded.contains(secret))
+    let begins = |at: &[u8], secret: &str| {
+        at.get(..secret.len()).is_some_and(|part| part.eq_ignore_ascii_case(secret.as_bytes()))
+    };
+    (0..name.len()).any(|at| NAMES.iter().any(|secret| begins(&name.as_bytes()[at..], secret)))
 }
 
 /// What a tenant keeps secret beside.
@@ -37,13 +39,13 @@ impl Secrets {
         let all =
             attributes.flat_map(|attribute| std::iter::once(attribute).chain(&attribute.sub_attributes));
         let hidden = all.filter(|attribute| attribute.returned == ReturnedRule::Never);
-        Self(hidden.map(|attribute| attribute.name.to_ascii_lowercase()).collect())
+        Self(hidden.map(|attribute| attribute.name.clone()).collect())
     }
 
     /// Whether a member of that name, or what a path leads to, is a secret.
     fn has(&self, name: &str) -> bool {
         let last = name.rsplit(['.', ':']).next().unwrap_or(name);
-        is_named_so(name) || self.0.contains(&last.to_ascii_lowercase())
+        is_named_so(name) || self.0.iter().any(|hidden| hidden.eq_ignore_ascii_case(last))
     }
 
     /// Takes secrets out of a body.

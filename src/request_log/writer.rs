@@ -13,14 +13,16 @@ use provisioning::{ClientId, StreamId};
 
 use super::entry::{Entry, Outcome};
 use super::file::{File, FileError, Written, give_up, path_of};
+use super::secrets::Secrets;
 use super::{Job, QUEUE_REQUESTS_MAX, Standing, contents, prune};
 use crate::clock::Clock;
 use crate::config::RequestLogConfig;
 use crate::directory::Directory;
 use crate::telemetry::Metrics;
 
-/// How long the writer gathers after the first request: whoever answers requests wakes it no more often.
-const GATHER: Duration = Duration::from_millis(20);
+/// How long the writer gathers after the first request: whoever answers requests wakes it no more often, and rows that
+/// are written together share pages.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Reads of a client in one second that have rows of their own.
 const OWN_READS_PER_SECOND: u32 = 50;
@@ -141,7 +143,7 @@ impl Writer {
     ) -> Result<(), FileError> {
         let bytes_max = self.config.file_bytes_max;
         let file = self.file(directory)?;
-        file.write(rows, dropped)?;
+        file.write(rows, &Secrets::of(&directory.schemas()), dropped)?;
         prune::to_size(&mut file.connection, bytes_max, rows.len())?;
         Ok(())
     }

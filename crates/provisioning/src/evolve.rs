@@ -19,11 +19,21 @@ mod tests;
 /// makes no sense for the state leaves it as it is. Events of other subjects than the state's must not be
 /// given.
 pub fn evolve(state: Option<Resource>, recorded: &Recorded) -> Option<Resource> {
+    evolve_some(state, recorded, &|_| true)
+}
+
+/// The same for whoever keeps some attributes only: the others are not put in, and those that are kept become what they
+/// would become beside them.
+pub fn evolve_some(
+    state: Option<Resource>,
+    recorded: &Recorded,
+    attributes: &dyn Fn(&str) -> bool,
+) -> Option<Resource> {
     let header = &recorded.header;
     match header.event_type {
         EventType::UserCreated | EventType::GroupCreated => state.or_else(|| {
             let (id, resource_type) = identity(header.subject)?;
-            Some(after(blank(id, resource_type, header), recorded))
+            Some(after(blank(id, resource_type, header), recorded, attributes))
         }),
         EventType::UserUpdated
         | EventType::UserActivated
@@ -32,7 +42,7 @@ pub fn evolve(state: Option<Resource>, recorded: &Recorded) -> Option<Resource> 
         | EventType::UserHidden
         | EventType::GroupUpdated
         | EventType::GroupMembersAdded
-        | EventType::GroupMembersRemoved => state.map(|resource| after(resource, recorded)),
+        | EventType::GroupMembersRemoved => state.map(|resource| after(resource, recorded, attributes)),
         EventType::UserDeleted | EventType::GroupDeleted => None,
         EventType::ClientCreated
         | EventType::ClientUpdated
@@ -79,7 +89,7 @@ fn blank(id: ResourceId, resource_type: ResourceType, header: &Header) -> Resour
     }
 }
 
-fn after(mut resource: Resource, recorded: &Recorded) -> Resource {
+fn after(mut resource: Resource, recorded: &Recorded, attributes: &dyn Fn(&str) -> bool) -> Resource {
     let header = &recorded.header;
     resource.revision = header.revision;
     resource.modified_at = header.recorded_at;
@@ -87,7 +97,7 @@ fn after(mut resource: Resource, recorded: &Recorded) -> Resource {
     match &recorded.event {
         Opened::Event(event) => {
             if let Some(change) = event.change().filter(|_| !resource.erased) {
-                apply(&mut resource, change);
+                apply(&mut resource, change, attributes);
             }
         }
         Opened::Erased => {
@@ -109,8 +119,8 @@ fn after(mut resource: Resource, recorded: &Recorded) -> Resource {
     resource
 }
 
-fn apply(resource: &mut Resource, change: &Change) {
-    merge_patch::apply(&mut resource.attributes, &change.patch);
+fn apply(resource: &mut Resource, change: &Change, attributes: &dyn Fn(&str) -> bool) {
+    merge_patch::apply_some(&mut resource.attributes, &change.patch, attributes);
     for (domain, external_id) in &change.external_ids {
         match external_id {
             Some(external_id) => resource.external_ids.insert(domain.clone(), external_id.clone()),

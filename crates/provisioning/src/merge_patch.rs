@@ -29,7 +29,12 @@ pub fn diff(old: &Object, new: &Object) -> Object {
 
 /// Applies a merge patch.
 pub fn apply(target: &mut Object, patch: &Object) {
-    for (name, change) in patch {
+    apply_some(target, patch, &|_| true);
+}
+
+/// Applies what a merge patch says of those attributes, and leaves the others as they are.
+pub fn apply_some(target: &mut Object, patch: &Object, attributes: &dyn Fn(&str) -> bool) {
+    for (name, change) in patch.iter().filter(|(name, _)| attributes(name)) {
         match change {
             Value::Null => {
                 target.remove(name);

@@ -1,13 +1,13 @@
 //! What an event about a user or group means for its history: the one fold, over a document of names.
 //!
-//! History keeps no documents. It folds each event with [`provisioning::evolve::evolve`] over what it does keep:
+//! History keeps no documents. It folds each event with [`provisioning::evolve`] over what it does keep:
 //! names, `active`, invited, hidden or deleted, erased. A merge patch replaces a plain value or an array as a whole, so the
 //! name after it is right without the rest of the document, and e-mail addresses are in the result exactly when
 //! the event set them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use provisioning::evolve::evolve;
+use provisioning::evolve::evolve_some;
 use provisioning::{Recorded, Resource, ResourceId, Revision, Subject};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, params};
@@ -75,7 +75,7 @@ pub(super) fn take_in(connection: &Connection, recorded: &Recorded) -> rusqlite:
     let known = last(connection, id)?;
     let state =
         known.as_ref().and_then(|(rid, version)| version.as_resource(resource_type, id, *rid, recorded));
-    let after = evolve(state, recorded);
+    let after = evolve_some(state, recorded, &is_kept);
     let revision = recorded.header.revision;
     match (known, after) {
         // An event about nobody: the log never named the id as a resource.
@@ -105,6 +105,11 @@ pub(super) fn take_in(connection: &Connection, recorded: &Recorded) -> rusqlite:
 pub(super) fn note_last(connection: &Connection, rid: Revision, revision: Revision) -> rusqlite::Result<()> {
     let last = "UPDATE resources SET last_revision = ?2 WHERE rid = ?1";
     query::execute(connection, last, params![Column(rid), Column(revision)])
+}
+
+/// What history looks at: names, and the addresses that an event sets.
+fn is_kept(attribute: &str) -> bool {
+    matches!(attribute, "userName" | DISPLAY_NAME | "emails")
 }
 
 /// The attribute that a resource of this type is known by.
