@@ -130,6 +130,7 @@ pub async fn open_directories(
         master,
         index: Index::default(),
         tasks,
+        known: Arc::default(),
         writers: Semaphore::new(writer_threads()),
         metrics: Arc::new(Metrics::new()),
     });

@@ -15,6 +15,7 @@ mod durability;
 mod follower;
 mod fresh;
 mod job;
+mod known;
 mod mend;
 mod open;
 mod readers;
@@ -28,11 +29,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use projections::ViewError;
-use projections::current::CurrentReader;
+use projections::current::{CurrentReader, StoredResource};
 use projections::history::{HistoryReader, HistoryWriter};
 use provisioning::command::{Command, Origin};
 use provisioning::tenancy::Tenancy;
-use provisioning::{Header, Recorded, Rejection, Resource, Revision, StreamId};
+use provisioning::{Header, Recorded, Rejection, Resource, ResourceId, Revision, StreamId};
+use scim::ResourceType;
 use scim::schemas::Schemas;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -47,6 +49,8 @@ use condition::{Condition, Trouble, View};
 use decode::DecodeError;
 use fresh::Fresh;
 use job::{Job, One};
+use known::Known;
+pub use known::{KnownUser, KnownUsers};
 pub use open::{OpenError, Shared, make_private_folder};
 use readers::Readers;
 use writer::Writer;
@@ -108,6 +112,8 @@ pub struct Directory {
     greatest_key: AtomicU64,
     /// What was committed and history has not taken in yet.
     fresh: Fresh,
+    /// Users as they were read last.
+    known: Known,
     /// Somebody waits for history.
     history_wanted: Notify,
     condition: Condition,
@@ -227,6 +233,19 @@ impl Directory {
     ) -> Result<T, E> {
         let answer = self.current_readers.with(read);
         answer.inspect_err(|error| self.notice(View::Current, error.view_error()))
+    }
+
+    /// A visible user and its groups, as a client of that domain sees it.
+    pub fn user(&self, id: ResourceId, domain: &str) -> Result<Option<Arc<KnownUser>>, ViewError> {
+        if let Some(known) = self.known.get(id, domain) {
+            return Ok(Some(known));
+        }
+        let read_at = self.known.moves();
+        let read = self.with_current(|reader| {
+            let groups = |stored: &StoredResource| reader.groups_of(stored.id);
+            reader.resource_and(ResourceType::User, id, Some(domain), groups)
+        })?;
+        Ok(read.map(|(stored, groups)| self.known.keep(stored, groups, domain, read_at)))
     }
 
     /// Borrows a connection to `history.db` and calls `read` with it on this (blocking) thread.

@@ -132,8 +132,13 @@ impl Directory {
             if report.tenancy_changed {
                 self.put_tenancy(tenancy, shared);
             }
+            let fresh = report.fresh.take();
+            if report.unaccounted || report.committed.is_some() {
+                let events = fresh.as_ref().map(|(batch, _)| batch.events.as_slice());
+                self.known.moved(events.filter(|_| !report.unaccounted));
+            }
             if let Some(committed) = report.committed {
-                if let Some((batch, bytes)) = report.fresh.take() {
+                if let Some((batch, bytes)) = fresh {
                     self.fresh.put(batch, bytes);
                 }
                 self.committed.send_replace(committed);

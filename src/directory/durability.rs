@@ -147,9 +147,10 @@ impl Writer {
 
     /// Commits the view. If that fails the events are stored all the same: the view catches up from the log, and
     /// only then are the callers answered.
-    pub(super) fn commit(&mut self, head: Head) -> Result<(), BatchFailure> {
+    pub(super) fn commit(&mut self, head: Head, report: &mut BatchReport) -> Result<(), BatchFailure> {
         let committed = self.view.set_root(head.root).and_then(|()| self.view.commit());
         let Err(error) = committed else { return Ok(()) };
+        report.unaccounted = true;
         tracing::error!(error = %error, revision = head.revision.0, "view did not commit a stored batch: {error}");
         self.view.roll_back();
         self.condition.set_behind(Some(format!("current.db stands behind the log: {error}")));
@@ -186,6 +187,7 @@ impl Writer {
         self.tenant_key = tenant_key(self.log.as_ref())?;
         report.greatest_key = self.view.greatest_key()?;
         report.tenancy_changed = true;
+        report.unaccounted = true;
         report.committed = Some(reached);
         self.suspect = None;
         self.condition.set_behind(None);

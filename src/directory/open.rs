@@ -19,6 +19,7 @@ use super::catch_up::{self, CatchUpError};
 use super::condition::Condition;
 use super::durability::tenant_key;
 use super::fresh::Fresh;
+use super::known::{Known, KnownUsers};
 use super::readers::Readers;
 use super::writer::Writer;
 use super::{Directory, WriteError, batches, follower, mend, rebuild};
@@ -52,6 +53,8 @@ pub struct Shared {
     pub index: Index,
     /// Owns every task.
     pub tasks: Arc<Tasks>,
+    /// Users as they were read last, of all tenants.
+    pub known: Arc<KnownUsers>,
     /// Turns for writers: how many tenants write at the same time.
     pub writers: Semaphore,
     /// What is counted.
@@ -204,6 +207,7 @@ impl Directory {
             history_position: watch::Sender::new(history.position()?.revision),
             greatest_key: AtomicU64::new(view.greatest_key()?),
             fresh: Fresh::default(),
+            known: Known::of(&shared.known, stream),
             history_wanted: Notify::new(),
             condition: condition.clone(),
             ended: AtomicBool::new(false),

@@ -252,6 +252,7 @@ impl Directory {
             })
             .inspect_err(|error| self.halt(format!("current.db could not be swapped: {error}")))?;
         *writer = Some(Writer { view, ..old });
+        self.known.moved(None);
         self.condition.set_sound(View::Current);
         Ok(())
     }

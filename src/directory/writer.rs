@@ -46,6 +46,8 @@ pub(super) struct BatchReport {
     pub(super) append: Option<(AppendOutcome, Duration)>,
     /// What was committed, with its size as it is stored.
     pub(super) fresh: Option<(Step, usize)>,
+    /// The view may have moved by more than that, or by nobody knows what.
+    pub(super) unaccounted: bool,
     /// What must stop the tenant.
     pub(super) halt: Option<String>,
     /// Why the view has to be made anew.
@@ -88,6 +90,7 @@ impl Writer {
         });
         let failure = outcome.err().map(|failure| {
             self.view.roll_back();
+            report.unaccounted = true;
             report.halt = failure.halt;
             report.damaged = failure.damaged;
             // Where it cannot even begin, nobody has to wait for another try.
@@ -126,7 +129,7 @@ impl Writer {
         }
         let head = self.append(position, &batch.events, report)?;
         self.tenant_key = batch.stored(head.root, report);
-        self.commit(head)?;
+        self.commit(head, report)?;
         report.committed = Some(head.revision);
         Ok(())
     }

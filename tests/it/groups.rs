@@ -381,3 +381,31 @@ async fn an_invited_member_is_kept_but_not_listed_until_the_first_sign_in() {
     acme.delete(&format!("/Users/{bob}")).await.expect(204);
     assert_eq!(watch.types().await, ["group.members_removed", "user.deleted"], "the membership was there");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_was_read_before_shows_every_later_change_of_itself_and_of_its_groups() {
+    let service = TestService::start().await;
+    let acme = service.create_tenant("acme", "generic").await;
+    let alice = acme.user("alice@example.com").await;
+    let bob = acme.user("bob@example.com").await;
+    let path = format!("/Users/{alice}");
+    let read = async || acme.get(&path).await.expect(200);
+    // Each is read twice before and after, so that whatever is kept of it was kept.
+    let (before, again) = (read().await, read().await);
+    assert_eq!(before, again);
+    acme.patch(&path, json!([{"op": "replace", "path": "title", "value": "Guide"}])).await.expect(200);
+    assert_eq!(read().await["title"], "Guide");
+    let group = id_of(&acme.post("/Groups", body("Guides", &[&alice])).await.body);
+    assert_eq!(read().await["groups"][0]["display"], "Guides");
+    let rename = json!([{"op": "replace", "path": "displayName", "value": "Leaders"}]);
+    acme.patch(&format!("/Groups/{group}"), rename).await.expect(204);
+    assert_eq!(read().await["groups"][0]["display"], "Leaders");
+    acme.patch(&format!("/Users/{bob}"), json!([{"op": "replace", "path": "title", "value": "Cook"}]))
+        .await
+        .expect(200);
+    assert_eq!(read().await["groups"][0]["display"], "Leaders");
+    acme.delete(&format!("/Groups/{group}")).await.expect(204);
+    assert_eq!(read().await.get("groups"), None);
+    acme.delete(&path).await.expect(204);
+    acme.get(&path).await.expect(404);
+}

@@ -14,7 +14,6 @@ use scim::{ResourceSchema, ResourceType};
 use super::conditions::{etag, none_match_holds};
 use super::render::{Derived, Renderer};
 use super::{CONTENT_TYPE, ScimRequest};
-use crate::directory::Directory;
 use crate::http::error::Failure;
 
 /// How many members one statement reads.
@@ -39,40 +38,55 @@ impl ScimRequest<'_> {
     ) -> Result<HttpResponse, Failure> {
         let schema = self.schema(resource_type);
         let returned = self.returned(&schema)?;
-        let domain = self.client.domain.clone();
-        let read = {
-            let returned = returned.clone();
-            move |directory: &Directory| -> Result<_, ViewError> {
-                directory.with_current(|reader| {
-                    let derived = |stored: &StoredResource| derive(reader, stored, &returned);
-                    reader.resource_and(resource_type, id, Some(&domain), derived)
-                })
-            }
+        let not_found = || {
+            let detail = format!("{} not found: no such resource, or it was deleted", resource_type.name());
+            Failure::not_found("resource_not_found", detail)
         };
-        // A user is one look-up and is read here; a group may have very many members.
-        let found = match resource_type {
-            ResourceType::User => read(&self.directory)?,
+        // A user is one look-up at most and is read here; a group may have very many members.
+        match resource_type {
+            ResourceType::User => {
+                let user = self.directory.user(id, &self.client.domain)?.ok_or_else(not_found)?;
+                let shows_groups = returned.wants("groups");
+                let derived = if shows_groups { Derived::Groups(user.groups.clone()) } else { Derived::Left };
+                self.answer_with(&user.stored, &derived, &schema, &returned).await
+            }
             ResourceType::Group => {
                 let directory = Arc::clone(&self.directory);
-                self.house.directories.shared().tasks.block(move || read(&directory)).await?
+                let (domain, returned_there) = (self.client.domain.clone(), returned.clone());
+                let read = move || {
+                    directory.with_current(|reader| {
+                        let derived = |stored: &StoredResource| derive(reader, stored, &returned_there);
+                        reader.resource_and(resource_type, id, Some(&domain), derived)
+                    })
+                };
+                let found = self.house.directories.shared().tasks.block(read).await?;
+                let (stored, derived) = found.ok_or_else(not_found)?;
+                self.answer_with(&stored, &derived, &schema, &returned).await
             }
-        };
-        let Some((stored, derived)) = found else {
-            let detail = format!("{} not found: no such resource, or it was deleted", resource_type.name());
-            return Err(Failure::not_found("resource_not_found", detail));
-        };
+        }
+    }
+
+    /// Answers with a resource that was read, or that it is as the client knows it.
+    async fn answer_with(
+        &self,
+        stored: &StoredResource,
+        derived: &Derived,
+        schema: &ResourceSchema,
+        returned: &Returned,
+    ) -> Result<HttpResponse, Failure> {
         let unchanged =
-            none_match_holds(self.http, stored.revision) && self.is_unchanged(&stored, &derived).await?;
+            none_match_holds(self.http, stored.revision) && self.is_unchanged(stored, derived).await?;
         let status = if unchanged { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
         let mut answer = HttpResponse::build(status);
-        answer
-            .insert_header((header::ETAG, etag(stored.revision)))
-            .insert_header((header::CONTENT_LOCATION, self.location(resource_type, &id.to_string())));
+        answer.insert_header((header::ETAG, etag(stored.revision))).insert_header((
+            header::CONTENT_LOCATION,
+            self.location(stored.resource_type, &stored.id.to_string()),
+        ));
         if unchanged {
             return Ok(answer.finish());
         }
-        let renderer = Renderer { base: &self.base, schema: &schema, returned: &returned };
-        Ok(answer.content_type(CONTENT_TYPE).body(renderer.resource(&stored, &derived)))
+        let renderer = Renderer { base: &self.base, schema, returned };
+        Ok(answer.content_type(CONTENT_TYPE).body(renderer.resource(stored, derived)))
     }
 
     /// The tag covers a resource's own state. An answer that shows derived state is the same only if that has
