@@ -100,9 +100,9 @@ fn list(session: &mut Session, which: &Which, limit: Option<u64>) -> Result<u8, 
             session.out.write_all(list.item(event).as_bytes())?;
         }
         left -= asked.min(page.events.len() as u64);
-        let full = page.events.len() as u64 == asked;
+        // A page can be shorter than was asked for, so only one with the last event, or none, is the end.
         match page.events.last().and_then(revision) {
-            Some(reached) if full && left > 0 => after = reached,
+            Some(reached) if left > 0 && reached < page.position => after = reached,
             _ => {
                 session.out.write_all(list.end(page.position).as_bytes())?;
                 session.out.flush()?;
@@ -136,10 +136,9 @@ fn tail(session: &mut Session, which: &Which) -> Result<u8, Failure> {
             session.out.write_all(line.as_bytes())?;
         }
         session.out.flush()?;
-        let full = page.events.len() as u64 == PAGE_EVENTS;
-        after = page.events.last().and_then(revision).unwrap_or(after);
-        if !full {
-            wait();
+        match page.events.last().and_then(revision) {
+            Some(reached) => after = reached,
+            None => wait(),
         }
     }
 }

@@ -122,6 +122,12 @@ pub(super) async fn report(
         max: house.config.limits.page_events_max,
     };
     let worker = Arc::clone(&house);
+    if let ["audit", "v1", tenant, "events"] = path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        let directory = reports::tenant(&house.directories, tenant)?;
+        let page = move || reports::events(&directory, Parameters(&parameters), limits);
+        let page = house.directories.shared().tasks.block(page).await?;
+        return Ok(HttpResponse::Ok().content_type("application/json").body(page));
+    }
     let answer = house
         .directories
         .shared()

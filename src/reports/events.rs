@@ -1,7 +1,9 @@
 //! Events as they were recorded: the header's object and, opened, the payload.
 
+use std::fmt::Write as _;
+
 use provisioning::{EventType, Header, Revision, Subject};
-use serde_json::{Value, json};
+use serde::de::IgnoredAny;
 
 use super::{EventLimits, Parameters, ReportError};
 use crate::directory::Directory;
@@ -12,20 +14,24 @@ use crate::sealing::OpenedPayload;
 
 /// How many events one read of the log brings.
 const EVENTS_PER_READ: usize = 1_000;
+/// A page ends with the event that makes it this long, in bytes: an event can name a thousand members.
+const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-pub(super) fn list(
+/// A page of events as the text of a JSON document. Headers and payloads are JSON as they stand in the log, so they
+/// are put together and never taken apart: as values they would be many times as large.
+pub fn page(
     directory: &Directory,
     parameters: Parameters<'_>,
     limits: EventLimits,
-) -> Result<Value, ReportError> {
+) -> Result<String, ReportError> {
     let mut after = Revision(parameters.number("after", 0)?);
     let limit = parameters.number("limit", limits.default as u64)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(limits.max);
     let subject = parameters.get("subject").map(parse_subject).transpose()?;
     let event_type = parameters.get("type").map(parse_type).transpose()?;
     let position = directory.position();
-    let mut events = Vec::new();
-    'reading: while events.len() < limit {
+    let (mut text, mut events) = (r#"{"events":["#.to_owned(), 0);
+    'reading: while events < limit {
         let stored = directory.stored(after, EVENTS_PER_READ).map_err(CatchUpError::from)?;
         if stored.is_empty() {
             break;
@@ -38,28 +44,42 @@ pub(super) fn list(
             {
                 continue;
             }
-            events.push(item(directory, event, &header)?);
-            if events.len() == limit {
+            if events > 0 {
+                text.push(',');
+            }
+            put_item(&mut text, directory, event, &header)?;
+            events += 1;
+            if events == limit || text.len() >= PAGE_BYTES_MAX {
                 break 'reading;
             }
         }
     }
-    Ok(json!({"events": events, "position": position}))
+    write!(text, r#"],"position":{position}}}"#).expect("writing to a String does not fail");
+    Ok(text)
 }
 
 /// The header's object with `data`: the opened payload, null, or `{"erased":true}`.
-fn item(directory: &Directory, stored: &StoredEvent, header: &Header) -> Result<Value, ReportError> {
-    let revision = stored.revision.0;
-    let broken = |error: serde_json::Error| {
-        CatchUpError::Event(DecodeError::Broken { revision, reason: error.to_string() })
+fn put_item(
+    text: &mut String,
+    directory: &Directory,
+    stored: &StoredEvent,
+    header: &Header,
+) -> Result<(), ReportError> {
+    let broken =
+        |reason: String| CatchUpError::Event(DecodeError::Broken { revision: stored.revision.0, reason });
+    let payload = match directory.payload(stored, header).map_err(CatchUpError::from)? {
+        Some(OpenedPayload::Bytes(bytes)) => {
+            String::from_utf8(bytes).map_err(|error| broken(error.to_string()))?
+        }
+        Some(OpenedPayload::Erased) => r#"{"erased":true}"#.to_owned(),
+        None => "null".to_owned(),
     };
-    let mut item: Value = serde_json::from_slice(&stored.header).map_err(broken)?;
-    item["data"] = match directory.payload(stored, header).map_err(CatchUpError::from)? {
-        Some(OpenedPayload::Bytes(bytes)) => serde_json::from_slice(&bytes).map_err(broken)?,
-        Some(OpenedPayload::Erased) => json!({"erased": true}),
-        None => Value::Null,
-    };
-    Ok(item)
+    serde_json::from_str::<IgnoredAny>(&payload).map_err(|error| broken(error.to_string()))?;
+    // That it is an object was seen when it was read.
+    let header = std::str::from_utf8(&stored.header).ok().and_then(|text| text.trim_end().strip_suffix('}'));
+    let header = header.ok_or_else(|| broken("the header is no JSON object".to_owned()))?;
+    text.extend([header, r#","data":"#, &payload, "}"]);
+    Ok(())
 }
 
 fn parse_subject(text: &str) -> Result<Subject, ReportError> {

@@ -221,3 +221,22 @@ async fn an_auditor_reads_by_address_and_token_and_changes_nothing() {
     assert!(ask("events list --tenant acme").await.json()["events"].is_array());
     assert_eq!(ask("tenant close acme").await.code, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_large_events_is_whole_though_its_pages_end_early() {
+    const PEOPLE: usize = 22;
+    let service = TestService::start().await;
+    let acme = service.create_tenant("acme", "okta").await;
+    for number in 0..PEOPLE {
+        let body = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+            "userName": format!("u{number}@example.com"), "title": "x".repeat(500_000),
+        });
+        acme.post("/Users", body).await.expect(201);
+    }
+    let page = service.admin("GET", "/audit/v1/acme/events", None).await.expect(200);
+    let first = page["events"].as_array().expect("a list").len();
+    assert!(first <= 20, "{first} events, most of them large, on one page");
+    let all = run(service.data(), "events list --tenant acme --type user.created --output json").await.json();
+    assert_eq!(all["events"].as_array().expect("a list").len(), PEOPLE);
+}
