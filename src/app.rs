@@ -32,6 +32,7 @@ use crate::outbox::Outbox;
 use crate::randomness::{Randomness, SystemRandomness};
 use crate::request_log::{self, RequestLog};
 use crate::sealing::{MasterKey, TextSeal};
+use crate::silence::Silence;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -196,6 +197,8 @@ impl Service {
             handle
         });
         let clock = Arc::clone(&directories.shared().clock);
+        let silence = Arc::new(Silence::new(&config.silence, clock.now()));
+        tasks.spawn(Arc::clone(&silence).watch(Arc::clone(&directories), tasks.stopping()));
         let (request_log, writer) = RequestLog::prepare(&config.request_log, clock, Arc::clone(&metrics));
         request_log.start(writer).context("writer of the request log")?;
         let request_log = Arc::new(request_log);
@@ -221,6 +224,7 @@ impl Service {
             config,
             outbox,
             request_log,
+            silence,
             metrics,
             searches,
             orders,

@@ -43,6 +43,8 @@ pub struct Config {
     pub outbox: Outbox,
     /// What is kept of requests.
     pub request_log: RequestLogConfig,
+    /// When a client counts as silent.
+    pub silence: Silence,
     /// How much is too much.
     pub limits: Limits,
 }
@@ -61,6 +63,7 @@ impl Default for Config {
             log: Log::default(),
             outbox: Outbox::default(),
             request_log: RequestLogConfig::default(),
+            silence: Silence::default(),
             limits: Limits::default(),
         }
     }
@@ -88,6 +91,7 @@ impl Config {
             }
         }
         self.request_log.check()?;
+        self.silence.check()?;
         self.limits.check()
     }
 }
@@ -171,6 +175,30 @@ impl RequestLogConfig {
     }
 }
 
+/// When a client counts as silent. Zero is refused everywhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Silence {
+    /// Requests of a client that are no further apart are one visit.
+    pub visit_pause_seconds: u32,
+    /// So many visits must have been seen before anything is usual.
+    pub visits_min: u32,
+    /// A shorter usual interval counts as this one.
+    pub interval_seconds_min: u32,
+}
+
+impl Default for Silence {
+    fn default() -> Self {
+        Self { visit_pause_seconds: 60, visits_min: 4, interval_seconds_min: 20 * 60 }
+    }
+}
+
+impl Silence {
+    fn check(&self) -> Result<(), ConfigError> {
+        refuse_zero("silence", self)
+    }
+}
+
 /// How much is too much. Zero is refused everywhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -224,14 +252,7 @@ impl Limits {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let named = serde_json::to_value(self).expect("a struct of numbers is a JSON object");
-        let zero = named.as_object().into_iter().flatten().find(|(_, limit)| limit.as_u64() == Some(0));
-        if let Some((name, _)) = zero {
-            return Err(ConfigError::Value {
-                key: format!("limits.{name}"),
-                reason: "must be at least 1".into(),
-            });
-        }
+        refuse_zero("limits", self)?;
         for (key, default, max) in [
             ("limits.page_resources_default", self.page_resources_default, self.page_resources_max),
             ("limits.page_events_default", self.page_events_default, self.page_events_max),
@@ -243,6 +264,15 @@ impl Limits {
         }
         Ok(())
     }
+}
+
+/// Refuses a section of numbers of which one is 0.
+fn refuse_zero(section: &str, numbers: &impl Serialize) -> Result<(), ConfigError> {
+    let named = serde_json::to_value(numbers).expect("a struct of numbers is a JSON object");
+    let zero = named.as_object().into_iter().flatten().find(|(_, number)| number.as_u64() == Some(0));
+    zero.map_or(Ok(()), |(name, _)| {
+        Err(ConfigError::Value { key: format!("{section}.{name}"), reason: "must be at least 1".into() })
+    })
 }
 
 /// An address by which clients reach the service: `http` or `https`, without a trailing slash.

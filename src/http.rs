@@ -30,6 +30,7 @@ use crate::directories::Directories;
 use crate::outbox::OutboxHandle;
 use crate::request_log::RequestLog;
 use crate::sealing::TextSeal;
+use crate::silence::Silence;
 use crate::telemetry::Metrics;
 
 /// What handlers work with.
@@ -42,6 +43,8 @@ pub struct House {
     pub outbox: Option<OutboxHandle>,
     /// Where SCIM requests are logged.
     pub request_log: Arc<RequestLog>,
+    /// Which clients have fallen silent.
+    pub silence: Arc<Silence>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Turns for lists that may have to look at every resource: they leave cores to everybody else.

@@ -21,6 +21,7 @@ pub mod randomness;
 pub mod reports;
 pub mod request_log;
 pub mod sealing;
+pub mod silence;
 mod sqlite_file;
 pub mod tasks;
 pub mod telemetry;

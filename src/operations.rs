@@ -1,5 +1,5 @@
 //! `operations.db`: what a tenant's operation needs to remember and evidence does not: how far the outbox has
-//! come.
+//! come, and which client came when.
 //!
 //! The file is not disposable (an outbox without it has to ask the broker, and perhaps a person), and it is not
 //! evidence: losing the last second of it in a crash is harmless, since the outbox compares it with the broker
@@ -8,23 +8,27 @@
 //! A wrong position would make the outbox repeat or leave out messages, so every page bears a checksum, and a
 //! damaged file counts as a lost one: it is put aside, and the tenant is not held up by it.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use provisioning::{EventId, Revision};
+use provisioning::{ClientId, EventId, Revision, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
+mod presence;
 #[cfg(test)]
 mod tests;
+
+pub use presence::{Habits, Presence};
 
 /// How long a statement waits for another process that reads the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The layout of the file, kept in SQLite's `user_version`; 0 is a file that was just made.
-const LAYOUT: i64 = 2;
+const LAYOUT: i64 = 3;
 
 const TABLES: &str = "
     CREATE TABLE outbox (
@@ -34,7 +38,17 @@ const TABLES: &str = "
         settled_sequence INTEGER NOT NULL,
         event TEXT
     ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 2;
+";
+
+/// Layout 2 did not remember which client came when.
+const CLIENTS: &str = "
+    CREATE TABLE clients (
+        client TEXT NOT NULL PRIMARY KEY,
+        last_seen INTEGER NOT NULL,
+        visits INTEGER NOT NULL,
+        longest TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 3;
 ";
 
 /// How far publishing to one `JetStream` stream has come.
@@ -142,7 +156,8 @@ impl Operations {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         match transaction.pragma_query_value(None, "user_version", |row| row.get(0))? {
-            0 => transaction.execute_batch(TABLES)?,
+            0 => transaction.execute_batch(&[TABLES, CLIENTS].concat())?,
+            2 => transaction.execute_batch(CLIENTS)?,
             LAYOUT => {}
             other => {
                 return Err(NotOpened::Unusable(OperationsError(format!(
@@ -153,6 +168,7 @@ impl Operations {
         transaction.commit()?;
         // It is small: damage shows now, not when the outbox is under way.
         connection.query_row("SELECT count(*), max(event), max(sequence) FROM outbox", [], |_| Ok(()))?;
+        connection.query_row("SELECT count(*), max(longest), max(visits) FROM clients", [], |_| Ok(()))?;
         Ok(Self { connection: Mutex::new(connection) })
     }
 
@@ -206,6 +222,39 @@ impl Operations {
             Some(event) => Ok(Some(event)),
             None => Err(OperationsError(format!("the position of {jetstream_stream} names no event"))),
         }
+    }
+
+    /// What is remembered of clients.
+    pub fn presences(&self) -> Result<BTreeMap<ClientId, Presence>, OperationsError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare("SELECT client, last_seen, visits, longest FROM clients")?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?))
+        })?;
+        let mut presences = BTreeMap::new();
+        for row in rows {
+            let (client, last_seen, visits, longest) = row?;
+            let broken = || OperationsError("what is remembered of a client cannot be read".to_owned());
+            let client = ClientId::parse(&client).ok_or_else(broken)?;
+            let longest = serde_json::from_str(&longest).map_err(|_| broken())?;
+            presences.insert(client, Presence { last_seen: Timestamp(last_seen), visits, longest });
+        }
+        Ok(presences)
+    }
+
+    /// Remembers clients.
+    pub fn keep_presences(&self, presences: &[(ClientId, Presence)]) -> Result<(), OperationsError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        for (client, Presence { last_seen, visits, longest }) in presences {
+            transaction.execute(
+                "INSERT INTO clients (client, last_seen, visits, longest) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (client) DO UPDATE SET last_seen = excluded.last_seen,
+                     visits = excluded.visits, longest = excluded.longest",
+                params![client.to_string(), last_seen.0, visits, serde_json::json!(longest).to_string()],
+            )?;
+        }
+        Ok(transaction.commit()?)
     }
 
     /// Keeps a position, and which event stands at its revision.

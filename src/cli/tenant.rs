@@ -127,9 +127,20 @@ fn shown(answer: &Value) -> String {
     let settings = answer["settings"].as_object().into_iter().flatten();
     let settings: Vec<_> = settings.map(|(name, value)| (name.as_str(), value)).collect();
     let settings = words::fields(&settings);
-    let clients = client::list(answer).to_text();
+    let clients = client::list(answer).to_text() + &silent(&answer["clients"]);
     let tokens = token::list(answer).to_text();
     format!("{facts}\nSettings\n{settings}\nClients\n{clients}\nTokens\n{tokens}")
+}
+
+/// A line for each client from which nothing has come for too long.
+fn silent(clients: &Value) -> String {
+    let mut text = String::new();
+    for client in clients.as_array().into_iter().flatten().filter(|client| !client["silent_since"].is_null())
+    {
+        let [name, since] = ["name", "silent_since"].map(|member| words::value(&client[member]));
+        text.extend([&name, " is silent: no request since ", &since, "\n"]);
+    }
+    text
 }
 
 fn closed(answer: &Value) -> String {
@@ -147,6 +158,14 @@ fn clock_accepted(answer: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_silent_client_has_a_line() {
+        let since = "2026-11-22T09:31:02.123456Z";
+        let clients =
+            json!([{"name": "okta", "silent_since": null}, {"name": "entra", "silent_since": since}]);
+        assert_eq!(silent(&clients), format!("entra is silent: no request since {since}\n"));
+    }
 
     #[test]
     fn settings_are_json_or_text_or_the_json_in_a_file() {

@@ -123,6 +123,10 @@ mod tests {
             contents_days = 1
             rows_days = 2
             file_bytes_max = 1048576
+            [silence]
+            visit_pause_seconds = 1
+            visits_min = 2
+            interval_seconds_min = 3
             [limits]
             user_body_bytes_max = 1
             group_body_bytes_max = 2

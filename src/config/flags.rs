@@ -62,7 +62,7 @@ impl Flags {
     }
 
     fn over(self, under: Config, data: Option<PathBuf>, master_key_file: Option<PathBuf>) -> Config {
-        let Config { mut log, outbox, request_log, limits, .. } = under;
+        let Config { mut log, outbox, request_log, silence, limits, .. } = under;
         log.format = self.log_format.unwrap_or(log.format);
         log.level = self.log_level.or_else(|| environment("RUST_LOG")).unwrap_or(log.level);
         let trusted_proxies =
@@ -79,6 +79,7 @@ impl Flags {
             log,
             outbox,
             request_log,
+            silence,
             limits,
         }
     }

@@ -143,6 +143,7 @@ pub fn scim_client(request: &HttpRequest, house: &House) -> Result<ScimClient, F
             "this connection is switched off; nothing is lost, switch it on and provisioning goes on",
         ));
     }
+    house.silence.came(&directory, client_id, context::of(request).received_at);
     if let Some(most) = client.requests_per_second {
         house.rates.admit(client_id, most).map_err(|wait| Failure::too_many_requests(most, wait))?;
     }

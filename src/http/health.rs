@@ -48,6 +48,9 @@ pub async fn metrics(house: web::Data<House>) -> HttpResponse {
     for directory in house.directories.tenants() {
         let behind = directory.position().0.saturating_sub(directory.history_position().borrow().0);
         house.metrics.projection_lags(directory.tenant(), "history", behind);
+        let tenancy = directory.tenancy();
+        let silent = tenancy.clients.keys().filter(|id| tenancy.silent_since(**id).is_some()).count();
+        house.metrics.clients_are_silent(directory.tenant(), if directory.is_ended() { 0 } else { silent });
         for file in ["log.db", "current.db", "history.db"] {
             house.metrics.write_ahead_is(directory.tenant(), file, directory.write_ahead_bytes(file));
         }

@@ -108,6 +108,31 @@ fn a_file_that_cannot_be_opened_is_not_touched() {
 }
 
 #[test]
+fn which_client_came_when_is_there_after_the_file_was_opened_again() {
+    let (_folder, path) = folder();
+    let operations = Operations::open(&path).unwrap();
+    let client = ClientId::parse("01a20298-3820-7e01-8000-000000000c01").unwrap();
+    let mut presence = Presence::new(Timestamp(5));
+    operations.keep_presences(&[(client, presence.clone())]).unwrap();
+    presence.longest.extend([(20_000, 40), (20_001, 50)]);
+    operations.keep_presences(&[(client, presence.clone())]).unwrap();
+    drop(operations);
+    assert_eq!(Operations::open(&path).unwrap().presences().unwrap(), [(client, presence)].into());
+}
+
+#[test]
+fn a_file_of_the_layout_before_clients_were_remembered_is_taken_over() {
+    let (_folder, path) = folder();
+    let operations = Operations::open(&path).unwrap();
+    operations.keep_outbox("A", position(7, 9), None).unwrap();
+    operations.lock().execute_batch("DROP TABLE clients; PRAGMA user_version = 2").unwrap();
+    drop(operations);
+    let operations = Operations::open(&path).unwrap();
+    assert_eq!(operations.outbox("A").unwrap(), Some(position(7, 9)));
+    assert_eq!(operations.presences().unwrap(), [].into());
+}
+
+#[test]
 fn the_event_at_a_position_is_kept_with_it() {
     let (_folder, path) = folder();
     let operations = Operations::open(&path).unwrap();

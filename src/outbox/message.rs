@@ -38,6 +38,8 @@ pub const EVENT_URIS: &[&str] = &[
     "urn:muster:event:user.activated",
     "urn:muster:event:client.created",
     "urn:muster:event:client.updated",
+    "urn:muster:event:client.silent",
+    "urn:muster:event:client.heard",
     "urn:muster:event:token.issued",
     "urn:muster:event:token.revoked",
     "urn:muster:event:tenant.created",
@@ -219,6 +221,8 @@ fn access<E>(
         | EventType::GroupDeleted
         | EventType::ClientCreated
         | EventType::ClientUpdated
+        | EventType::ClientSilent
+        | EventType::ClientHeard
         | EventType::TokenIssued
         | EventType::TokenRevoked
         | EventType::TenantCreated
@@ -311,6 +315,8 @@ fn cloudevents_type(header: &Header) -> (String, bool) {
         EventType::UserActivated
         | EventType::ClientCreated
         | EventType::ClientUpdated
+        | EventType::ClientSilent
+        | EventType::ClientHeard
         | EventType::TokenIssued
         | EventType::TokenRevoked
         | EventType::TenantCreated

@@ -1,7 +1,7 @@
 //! Tenants, clients, tokens, operators: what is set up.
 
-use provisioning::Timestamp;
-use provisioning::tenancy::{Client, Token};
+use provisioning::tenancy::{Client, Tenancy, Token};
+use provisioning::{ClientId, Timestamp};
 use serde_json::{Value, json};
 
 use super::ReportError;
@@ -68,12 +68,12 @@ pub(super) fn show(directories: &Directories, name: &str) -> Result<Value, Repor
 pub(super) fn clients(directory: &Directory) -> Value {
     let tenancy = directory.tenancy();
     let clients: Vec<Value> =
-        tenancy.clients.iter().map(|(id, client)| self::client(&id.to_string(), client)).collect();
+        tenancy.clients.iter().map(|(id, client)| self::client(&tenancy, *id, client)).collect();
     json!({"clients": clients, "position": directory.position()})
 }
 
 /// A client as it is answered everywhere.
-pub fn client(id: &str, client: &Client) -> Value {
+pub fn client(tenancy: &Tenancy, id: ClientId, client: &Client) -> Value {
     json!({
         "id": id,
         "name": client.name,
@@ -81,6 +81,7 @@ pub fn client(id: &str, client: &Client) -> Value {
         "domain": client.domain,
         "enabled": client.enabled,
         "requests_per_second": client.requests_per_second,
+        "silent_since": tenancy.silent_since(id),
         "created_at": client.created_at,
     })
 }

@@ -104,6 +104,11 @@ struct TenantStream {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Tenant {
+    tenant: String,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Stream {
     stream: &'static str,
 }
@@ -124,6 +129,7 @@ pub struct Metrics {
     outbox_published: Family<Stream, Counter>,
     outbox_failures: Family<Stream, Counter>,
     nats_connected: Gauge,
+    silent_clients: Family<Tenant, Gauge>,
     requests_dropped: Counter,
     requests_unlogged: Counter,
 }
@@ -152,6 +158,7 @@ impl Metrics {
             outbox_published: Family::default(),
             outbox_failures: Family::default(),
             nats_connected: Gauge::default(),
+            silent_clients: Family::default(),
             requests_dropped: Counter::default(),
             requests_unlogged: Counter::default(),
         };
@@ -219,6 +226,11 @@ impl Metrics {
             self.outbox_failures.clone(),
         );
         registry.register("nats_connected", "1 while NATS is connected", self.nats_connected.clone());
+        registry.register(
+            "silent_clients",
+            "Clients from which no request has come for three times their usual interval",
+            self.silent_clients.clone(),
+        );
         registry.register(
             "request_log_dropped",
             "Requests that are not in the request log because its queue was full",
@@ -290,6 +302,12 @@ impl Metrics {
         self.nats_connected.set(i64::from(connected));
     }
 
+    /// So many clients of a tenant are silent.
+    pub fn clients_are_silent(&self, tenant: &str, clients: usize) {
+        let label = Tenant { tenant: tenant.to_owned() };
+        self.silent_clients.get_or_create(&label).set(saturating(clients as u64));
+    }
+
     /// A request found the queue of the request log full.
     pub fn request_dropped(&self) {
         self.requests_dropped.inc();
@@ -353,6 +371,7 @@ mod tests {
         metrics.outbox_published("MUSTER_EVENTS", 5);
         metrics.outbox_failed("MUSTER_EVENTS");
         metrics.nats_is(true);
+        metrics.clients_are_silent("acme", 2);
         metrics.request_dropped();
         metrics.requests_unlogged(6);
         let encoded = metrics.encode();
@@ -372,6 +391,7 @@ mod tests {
             r#"muster_outbox_published_total{stream="MUSTER_EVENTS"} 5"#,
             r#"muster_outbox_failures_total{stream="MUSTER_EVENTS"} 1"#,
             "muster_nats_connected 1",
+            r#"muster_silent_clients{tenant="acme"} 2"#,
             "muster_request_log_dropped_total 1",
             "muster_request_log_failed_total 6",
             "# EOF",

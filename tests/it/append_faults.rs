@@ -288,6 +288,12 @@ fn tenant_rows(house: &House) -> Vec<Row> {
         sha256: "00".repeat(32),
     };
     let settings = Object::from_iter([("delete".to_owned(), json!("deactivate"))]);
+    let present = move |silent| Command::NotePresence {
+        id: client,
+        silent,
+        seen_at: ManualClock::START,
+        usual_seconds: 2_400,
+    };
     vec![
         row("a tenant's settings", "acme", &["tenant.updated"], move |house| {
             house.submit(Command::UpdateTenant { settings: settings.clone(), profile: None })
@@ -295,14 +301,16 @@ fn tenant_rows(house: &House) -> Vec<Row> {
         row("a new client", "acme", &["client.created"], move |house| {
             house.submit(Command::CreateClient(new_client.clone()))
         }),
+        row("a token", "acme", &["token.issued"], move |house| {
+            house.submit(Command::IssueToken(NewToken { id: token, issued: issued.clone() }))
+        }),
+        row("a client that is silent", "acme", &["client.silent"], move |house| house.submit(present(true))),
+        row("a client that is heard", "acme", &["client.heard"], move |house| house.submit(present(false))),
         row("a client that is switched off", "acme", &["client.updated"], move |house| {
             house.submit(Command::UpdateClient {
                 id: client,
                 change: ClientChange { enabled: Some(false), ..ClientChange::default() },
             })
-        }),
-        row("a token", "acme", &["token.issued"], move |house| {
-            house.submit(Command::IssueToken(NewToken { id: token, issued: issued.clone() }))
         }),
         row("a token's end", "acme", &["token.revoked"], move |house| {
             house.submit(Command::RevokeToken(token))

@@ -44,6 +44,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("as_of", &["directory", "tasks"]),
     ("directories", &["directory", "event_log", "feed", "token"]),
     ("outbox", &["config", "directories", "directory", "event_log", "feed", "operations", "tasks"]),
+    ("silence", &["config", "directories", "directory", "operations"]),
     ("request_log", &["clock", "config", "directories", "directory", "query", "sealing", "telemetry"]),
     (
         "reports",
@@ -72,6 +73,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "reports",
             "request_log",
             "sealing",
+            "silence",
             "telemetry",
             "token",
         ],
@@ -91,6 +93,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "randomness",
             "request_log",
             "sealing",
+            "silence",
             "tasks",
             "telemetry",
         ],

@@ -42,6 +42,7 @@ async fn one_event_of_every_type_is_stored_and_published_as_it_was_once_for_all(
     story.groups().await;
     story.upkeep().await;
     story.registry().await;
+    story.silence().await;
     let system = Arc::clone(story.service.house().directories.system());
 
     assert!(acme.history_caught_up().await);
@@ -202,6 +203,18 @@ impl Story {
         self.admin("DELETE", &format!("/operators/{}", id_of(&operator)), None).await;
         self.admin("POST", "/tenants", Some(json!({"tenant": "gone"}))).await;
         self.admin("DELETE", "/tenants/gone", None).await;
+    }
+
+    async fn silence(&mut self) {
+        let tenancy = self.directory.tenancy();
+        let id = *tenancy.clients.iter().find(|(_, client)| client.name == "default").unwrap().0;
+        let last = self.clock.now();
+        for silent in [true, false] {
+            self.clock.advance(Duration::from_mins(121));
+            let seen_at = if silent { last } else { self.clock.now() };
+            let command = Command::NotePresence { id, silent, seen_at, usual_seconds: 2_400 };
+            self.directory.submit(command, system()).await.unwrap();
+        }
     }
 }
 

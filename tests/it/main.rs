@@ -40,6 +40,7 @@ mod schemas;
 mod search;
 mod settings;
 mod setup;
+mod silence;
 mod soak;
 mod suites;
 mod tenants;

@@ -188,6 +188,17 @@ pub enum Command {
         /// What is to be so.
         change: ClientChange,
     },
+    /// Notes that a client fell silent, or was heard again.
+    NotePresence {
+        /// The client.
+        id: ClientId,
+        /// Which of the two.
+        silent: bool,
+        /// Its last request.
+        seen_at: Timestamp,
+        /// The longest that it usually stays away, in seconds.
+        usual_seconds: u64,
+    },
     /// Adds a token to a client.
     IssueToken(NewToken),
     /// Ends a token.

@@ -24,6 +24,7 @@ use scim::schemas::Schemas;
 use self::scope::Scope;
 use crate::command::{Change, Command, Origin, ScimCommand};
 use crate::directory::Directory;
+use crate::event::ClientSeen;
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,10 @@ pub fn decide<D: Directory>(
         }
         Command::CreateClient(client) => tenant::create_client(tenancy, client),
         Command::UpdateClient { id, change } => tenant::update_client(tenancy, *id, *change),
+        Command::NotePresence { id, silent, seen_at, usual_seconds } => {
+            let seen = ClientSeen { seen_at: *seen_at, usual_seconds: *usual_seconds };
+            tenant::note_presence(tenancy, *id, *silent, seen)
+        }
         Command::IssueToken(token) => tenant::issue_token(tenancy, token, origin.received_at),
         Command::RevokeToken(id) => tenant::revoke_token(tenancy, *id),
         Command::RecordPublished(published) => Ok(tenant::record_published(published)),

@@ -106,6 +106,15 @@ pub struct Published {
     pub published: Vec<(Revision, u64, Timestamp)>,
 }
 
+/// When a client was seen: last, before it fell silent, or again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSeen {
+    /// Its request.
+    pub seen_at: Timestamp,
+    /// The longest that it usually stays away, in seconds.
+    pub usual_seconds: u64,
+}
+
 /// A clock that was set back with consent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockAdjusted {
@@ -170,6 +179,8 @@ impl Event {
             | Self::GroupDeleted(_)
             | Self::ClientCreated(_)
             | Self::ClientUpdated(_)
+            | Self::ClientSilent(_)
+            | Self::ClientHeard(_)
             | Self::TokenIssued(_)
             | Self::TokenRevoked
             | Self::TenantCreated(_)
@@ -242,6 +253,10 @@ events! {
     "client.created" ClientCreated(SettingsChange);
     /// A client was switched on or off, or renamed.
     "client.updated" ClientUpdated(SettingsChange);
+    /// No request came from a client for three usual intervals.
+    "client.silent" ClientSilent(ClientSeen);
+    /// A silent client sent a request.
+    "client.heard" ClientHeard(ClientSeen);
     /// A token was issued.
     "token.issued" TokenIssued(TokenIssued);
     /// A token was revoked.

@@ -46,6 +46,8 @@ pub fn evolve_some(
         EventType::UserDeleted | EventType::GroupDeleted => None,
         EventType::ClientCreated
         | EventType::ClientUpdated
+        | EventType::ClientSilent
+        | EventType::ClientHeard
         | EventType::TokenIssued
         | EventType::TokenRevoked
         | EventType::TenantCreated

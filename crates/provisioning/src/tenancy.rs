@@ -234,6 +234,10 @@ pub struct Client {
     /// How many requests a second it may make; `None` for any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<u32>,
+    /// Its last request, if it has been silent since. One that is not expected to come is not called silent
+    /// ([`Tenancy::silent_since`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Timestamp>,
     /// When it was added.
     pub created_at: Timestamp,
 }
@@ -308,6 +312,20 @@ pub struct Tenancy {
     pub tenants: BTreeMap<StreamId, RegisteredTenant>,
     /// Registry: operators by id, revoked ones too.
     pub operators: BTreeMap<OperatorId, Operator>,
+}
+
+impl Tenancy {
+    /// Whether a client is expected to come: it is switched on and has a token that was not revoked. One that has
+    /// expired counts: whoever is still to use it does not know.
+    pub fn is_expected(&self, id: ClientId) -> bool {
+        self.clients.get(&id).is_some_and(|client| client.enabled)
+            && self.tokens.values().any(|token| token.client == Some(id) && token.revoked_at.is_none())
+    }
+
+    /// The last request of a client that is silent.
+    pub fn silent_since(&self, id: ClientId) -> Option<Timestamp> {
+        self.clients.get(&id)?.silent_since.filter(|_| self.is_expected(id))
+    }
 }
 
 /// A stored item that is none of a tenancy's: the view holds something that it was never given.

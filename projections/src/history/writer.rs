@@ -134,6 +134,8 @@ fn take_in(connection: &Connection, recorded: &Recorded) -> Result<(), ViewError
             | Event::GroupDeleted(_) => fold::take_in(connection, recorded).map_err(failed)?,
             Event::ClientCreated(_)
             | Event::ClientUpdated(_)
+            | Event::ClientSilent(_)
+            | Event::ClientHeard(_)
             | Event::TokenIssued(_)
             | Event::TokenRevoked
             | Event::TenantCreated(_)

@@ -176,7 +176,7 @@ fn client_named(tenancy: &Tenancy, name: &str) -> Result<ClientId, Failure> {
 
 fn client_answer(status: StatusCode, tenancy: &Tenancy, id: ClientId) -> Answer {
     let client = tenancy.clients.get(&id).ok_or_else(Failure::view_behind)?;
-    Ok(json_answer(status, &reports::client(&id.to_string(), client)))
+    Ok(json_answer(status, &reports::client(tenancy, id, client)))
 }
 
 #[derive(Deserialize)]

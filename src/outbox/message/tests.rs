@@ -183,6 +183,8 @@ const TYPES: &[(EventType, &str, &str)] = &[
     (EventType::GroupDeleted, "groups.deleted", "urn:ietf:params:scim:event:prov:delete"),
     (EventType::ClientCreated, "clients.created", "urn:muster:event:client.created"),
     (EventType::ClientUpdated, "clients.updated", "urn:muster:event:client.updated"),
+    (EventType::ClientSilent, "clients.silent", "urn:muster:event:client.silent"),
+    (EventType::ClientHeard, "clients.heard", "urn:muster:event:client.heard"),
     (EventType::TokenIssued, "tokens.issued", "urn:muster:event:token.issued"),
     (EventType::TokenRevoked, "tokens.revoked", "urn:muster:event:token.revoked"),
     (EventType::TenantCreated, "tenant.created", "urn:muster:event:tenant.created"),

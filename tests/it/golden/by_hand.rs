@@ -36,8 +36,14 @@ const FIELDS: [&str; 18] = [
 ];
 
 /// Types whose payload is plain (section 3).
-const PLAIN: [&str; 4] =
-    ["group.members_added", "group.members_removed", "deprovisioning.published", "clock.adjusted"];
+const PLAIN: [&str; 6] = [
+    "group.members_added",
+    "group.members_removed",
+    "client.silent",
+    "client.heard",
+    "deprovisioning.published",
+    "clock.adjusted",
+];
 
 /// Types without a payload.
 const WITHOUT: [&str; 3] = ["token.revoked", "tenant.closed", "operator.revoked"];

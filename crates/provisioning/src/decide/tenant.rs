@@ -7,7 +7,7 @@ use serde_json::json;
 use super::decision::{DecideError, Decided, Decision, Draft};
 use crate::command::{Bound, ClientChange, NewClient, NewToken};
 use crate::directory::Directory;
-use crate::event::{ClockAdjusted, Event, Published, SettingsChange, TokenIssued};
+use crate::event::{ClientSeen, ClockAdjusted, Event, Published, SettingsChange, TokenIssued};
 use crate::ids::{ClientId, Revision, TokenId};
 use crate::merge_patch;
 use crate::recorded::Subject;
@@ -186,6 +186,22 @@ pub(super) fn update_client(
     }
     let change = SettingsChange { settings, profile: None };
     Ok(Decision::done([Draft::new(Subject::Client(id), Event::ClientUpdated(change))]))
+}
+
+/// What is known already is not recorded again, and who is not expected to come is not silent.
+pub(super) fn note_presence(
+    tenancy: &Tenancy,
+    id: ClientId,
+    silent: bool,
+    seen: ClientSeen,
+) -> Result<Decision, Rejection> {
+    let client = tenancy.clients.get(&id).ok_or_else(|| no_client(id))?;
+    let event = match (client.silent_since.is_some(), silent) {
+        (false, true) if tenancy.is_expected(id) => Event::ClientSilent(seen),
+        (true, false) => Event::ClientHeard(seen),
+        (true | false, true) | (false, false) => return Ok(Decision::done([])),
+    };
+    Ok(Decision::done([Draft::new(Subject::Client(id), event)]))
 }
 
 pub(super) fn issue_token(

@@ -46,6 +46,8 @@ impl EventType {
         match self {
             Self::GroupMembersAdded
             | Self::GroupMembersRemoved
+            | Self::ClientSilent
+            | Self::ClientHeard
             | Self::DeprovisioningPublished
             | Self::ClockAdjusted => Protection::Plain,
             Self::UserCreated
@@ -90,6 +92,7 @@ impl Event {
             | Self::ClientUpdated(settings)
             | Self::TenantCreated(settings)
             | Self::TenantUpdated(settings) => Some(to_bytes(settings)),
+            Self::ClientSilent(seen) | Self::ClientHeard(seen) => Some(to_bytes(seen)),
             Self::TokenIssued(token) => Some(to_bytes(token)),
             Self::DeprovisioningPublished(published) => Some(to_bytes(published)),
             Self::ClockAdjusted(adjusted) => Some(to_bytes(adjusted)),
@@ -122,6 +125,8 @@ impl Event {
             EventType::GroupDeleted => Self::GroupDeleted(from_bytes(header, payload)?),
             EventType::ClientCreated => Self::ClientCreated(from_bytes(header, payload)?),
             EventType::ClientUpdated => Self::ClientUpdated(from_bytes(header, payload)?),
+            EventType::ClientSilent => Self::ClientSilent(from_bytes(header, payload)?),
+            EventType::ClientHeard => Self::ClientHeard(from_bytes(header, payload)?),
             EventType::TokenIssued => Self::TokenIssued(from_bytes(header, payload)?),
             EventType::TokenRevoked => Self::TokenRevoked,
             EventType::TenantCreated => Self::TenantCreated(from_bytes(header, payload)?),

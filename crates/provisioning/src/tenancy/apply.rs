@@ -10,6 +10,7 @@ use crate::event::{Event, OperatorCreated, SettingsChange, TenantRegistered, Tok
 use crate::ids::Revision;
 use crate::merge_patch;
 use crate::recorded::{Header, Opened, Recorded, Subject};
+use crate::timestamp::Timestamp;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,8 @@ impl Tenancy {
             Event::TenantCreated(change) | Event::TenantUpdated(change) => self.set(header, change),
             Event::ClientCreated(change) => self.add_client(header, change),
             Event::ClientUpdated(change) => self.update_client(header, change),
+            Event::ClientSilent(seen) => self.note_silence(header, Some(seen.seen_at)),
+            Event::ClientHeard(_) => self.note_silence(header, None),
             Event::TokenIssued(issued) => self.add_token(header, issued),
             Event::TokenRevoked => self.revoke_token(header),
             Event::TenantRegistered(registered) => self.register_tenant(header, registered),
@@ -66,6 +69,7 @@ impl Tenancy {
             domain: id.to_string(),
             enabled: true,
             requests_per_second: None,
+            silent_since: None,
             created_at: header.recorded_at,
         };
         merge(&mut client, &change.settings);
@@ -76,6 +80,15 @@ impl Tenancy {
         let Subject::Client(id) = header.subject else { return };
         if let Some(client) = self.clients.get_mut(&id) {
             merge(client, &change.settings);
+            // Once it is switched on again, it may take its time to come.
+            client.silent_since = client.silent_since.filter(|_| client.enabled);
+        }
+    }
+
+    fn note_silence(&mut self, header: &Header, since: Option<Timestamp>) {
+        let Subject::Client(id) = header.subject else { return };
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.silent_since = since;
         }
     }
 

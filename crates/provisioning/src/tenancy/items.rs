@@ -127,6 +127,7 @@ mod tests {
             domain: uuid(1).to_string(),
             enabled: false,
             requests_per_second: Some(25),
+            silent_since: None,
             created_at: at,
         };
         let token = |client, role, revoked_at| Token {

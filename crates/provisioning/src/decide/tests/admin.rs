@@ -120,6 +120,27 @@ fn a_client_is_switched_once() {
 }
 
 #[test]
+fn a_client_falls_silent_and_is_heard_once_each_while_it_is_expected() {
+    let mut house = House::new();
+    let seen_at = Timestamp(7_000_000);
+    let note =
+        |n, silent| Command::NotePresence { id: ClientId(uuid(n)), silent, seen_at, usual_seconds: 2_400 };
+    let told = |verb: &str| {
+        format!(
+            r#"client.{verb} | clients/@20 | {{"seen_at":"1970-01-01T00:00:07.000000Z","usual_seconds":2400}}"#
+        )
+    };
+    then(house.when(&note(20, false)), &[]);
+    then(house.when(&note(20, true)), &[told("silent").as_str()]);
+    then(house.when(&note(20, true)), &[]);
+    then(house.when(&note(20, false)), &[told("heard").as_str()]);
+    then(house.when(&note(20, false)), &[]);
+    refused(house.when(&note(1, true)), "not found");
+    house.when(&Command::RevokeToken(TokenId(uuid(21)))).unwrap();
+    then(house.when(&note(20, true)), &[]);
+}
+
+#[test]
 fn a_clients_requests_are_bounded_by_a_number_that_makes_sense() {
     let mut house = House::new();
     let rate = |rate| Command::UpdateClient {

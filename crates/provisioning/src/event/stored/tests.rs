@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::event::{
-    Change, ClockAdjusted, Context, Members, Note, OperatorCreated, Published, SettingsChange,
+    Change, ClientSeen, ClockAdjusted, Context, Members, Note, OperatorCreated, Published, SettingsChange,
     TenantRegistered, TokenIssued,
 };
 use crate::ids::{ClientId, Revision};
@@ -21,6 +21,7 @@ const NOTE: &str = r#"{"context":{"source_ip":"192.0.2.1"},"reason":"code"}"#;
 const MEMBERS: &str = r#"{"members":[["01900000-0000-7000-8000-000000000001","User"],["01900000-0000-7000-8000-000000000002","Group"]]}"#;
 const SETTINGS: &str =
     r#"{"settings":{"host":null,"tenant":"acme"},"profile":{"name":"generic","sha256":"00"}}"#;
+const SEEN: &str = r#"{"seen_at":"2026-06-30T23:59:59.000000Z","usual_seconds":2400}"#;
 const TOKEN: &str = r#"{"client":"01900000-0000-7000-8000-000000000001","label":"mst_abcd","role":"client","expires_at":"2026-06-30T23:59:59.000000Z","sha256":"00"}"#;
 
 fn change() -> Change {
@@ -63,6 +64,7 @@ fn catalogue() -> Vec<(Event, Option<&'static str>)> {
         expires_at: Some(at("2026-06-30T23:59:59Z")),
         sha256: "00".to_owned(),
     };
+    let seen = || ClientSeen { seen_at: at("2026-06-30T23:59:59Z"), usual_seconds: 2_400 };
     let operator = OperatorCreated { name: "root".to_owned(), sha256: "00".to_owned() };
     let published = Published { published: vec![(Revision(12), 34, at("2026-06-30T23:59:59.123456Z"))] };
     let adjusted = ClockAdjusted { from: at("2026-06-30T23:59:59Z"), to: at("2026-06-30T12:00:00Z") };
@@ -81,6 +83,8 @@ fn catalogue() -> Vec<(Event, Option<&'static str>)> {
         (Event::GroupDeleted(note()), Some(NOTE)),
         (Event::ClientCreated(settings()), Some(SETTINGS)),
         (Event::ClientUpdated(settings()), Some(SETTINGS)),
+        (Event::ClientSilent(seen()), Some(SEEN)),
+        (Event::ClientHeard(seen()), Some(SEEN)),
         (Event::TokenIssued(token), Some(TOKEN)),
         (Event::TokenRevoked, None),
         (Event::TenantCreated(settings()), Some(SETTINGS)),
@@ -127,7 +131,14 @@ fn only_ids_numbers_and_codes_are_plain() {
     let names: Vec<_> = plain.map(|event_type| event_type.as_str()).collect();
     assert_eq!(
         names,
-        ["group.members_added", "group.members_removed", "deprovisioning.published", "clock.adjusted"]
+        [
+            "group.members_added",
+            "group.members_removed",
+            "client.silent",
+            "client.heard",
+            "deprovisioning.published",
+            "clock.adjusted",
+        ]
     );
 }
 

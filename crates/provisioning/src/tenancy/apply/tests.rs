@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::event::EventType;
+use crate::event::{ClientSeen, EventType};
 use crate::ids::{ClientId, OperatorId, StreamId, TokenId};
 use crate::tenancy::{DeletePolicy, ProfileStamp, Role};
 use crate::testing::{header, object, uuid};
@@ -67,9 +67,42 @@ fn clients_are_added_and_switched() {
         domain: "d".to_owned(),
         enabled: false,
         requests_per_second: None,
+        silent_since: None,
         created_at: instant(1),
     };
     assert_eq!(tenancy.clients, [(id, expected)].into());
+}
+
+#[test]
+fn only_a_client_that_is_expected_to_come_is_silent() {
+    let (id, token) = (ClientId(uuid(1)), TokenId(uuid(2)));
+    let issued = TokenIssued {
+        client: Some(id),
+        label: "mst_abcd".to_owned(),
+        role: Role::Client,
+        expires_at: Some(instant(1)),
+        sha256: "h".to_owned(),
+    };
+    let seen = || ClientSeen { seen_at: instant(5), usual_seconds: 60 };
+    let mut events = vec![
+        (Subject::Client(id), Event::ClientCreated(change(json!({"name": "default"})))),
+        (Subject::Token(token), Event::TokenIssued(issued)),
+        (Subject::Client(id), Event::ClientSilent(seen())),
+    ];
+    let since = |events: &[(Subject, Event)]| fold(events.to_vec()).silent_since(id);
+    assert_eq!(since(&events), Some(instant(5)), "also with an expired token");
+    for (subject, event) in [
+        (Subject::Client(id), Event::ClientHeard(seen())),
+        (Subject::Token(token), Event::TokenRevoked),
+        (Subject::Client(id), Event::ClientUpdated(change(json!({"enabled": false})))),
+    ] {
+        events.push((subject, event));
+        assert_eq!(since(&events), None);
+        events.pop();
+    }
+    events.push((Subject::Client(id), Event::ClientUpdated(change(json!({"enabled": false})))));
+    events.push((Subject::Client(id), Event::ClientUpdated(change(json!({"enabled": true})))));
+    assert_eq!(since(&events), None, "it may take its time to come");
 }
 
 #[test]
