@@ -19,7 +19,7 @@ use async_nats::{Client, header};
 use provisioning::{EventId, Revision, StreamId, Timestamp};
 use serde::Deserialize;
 
-use super::message::{CONTENT_TYPE, Message};
+use super::message::{CONTENT_TYPE, Message, message_id};
 use super::trouble::{self, Trouble, unavailable};
 use crate::feed::Feed;
 
@@ -72,7 +72,7 @@ pub(super) struct Expected<'a> {
 /// Why a message was not, or not surely, taken in.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// This message never will be.
+    /// The server or the stream takes in no message of that size.
     TooLarge,
     /// The broker has had a message with this `Nats-Msg-Id` not long ago, whether it still holds it or not.
     Known,
@@ -252,10 +252,7 @@ fn held(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<Held>, 
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(None),
         Err(error) => return Err(unavailable(&error)),
     };
-    let about = message.headers.get(header::NATS_MESSAGE_ID).and_then(|id| {
-        let (stream, revision) = id.as_str().split_once(':')?;
-        Some((StreamId::parse(stream)?, Revision(revision.parse().ok()?)))
-    });
+    let about = message.headers.get(header::NATS_MESSAGE_ID).and_then(|id| about(id.as_str()));
     let micros = i64::try_from(message.time.unix_timestamp_nanos() / 1_000).unwrap_or_default();
     Ok(Some(Held {
         sequence: message.sequence,
@@ -263,4 +260,26 @@ fn held(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<Held>, 
         event: serde_json::from_slice(&message.payload).ok().map(|Body { id }| id),
         at: Timestamp(micros),
     }))
+}
+
+/// The tenant's stream and the revision that a `Nats-Msg-Id` names, if it is one that we make: revisions begin at 1.
+fn about(id: &str) -> Option<(StreamId, Revision)> {
+    let (stream, revision) = id.split_once(':')?;
+    let (stream, revision) = (StreamId::parse(stream)?, Revision(revision.parse().ok()?));
+    (revision > Revision::ZERO && message_id(stream, revision) == id).then_some((stream, revision))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ids_that_we_make_are_ours() {
+        let stream = "01a20297-4dc0-7a01-8000-000000000a01";
+        assert_eq!(about(&format!("{stream}:12")), Some((StreamId::parse(stream).unwrap(), Revision(12))));
+        for id in ["0", "-1", "+12", "012", "12 ", "", "x", "12:1"] {
+            assert_eq!(about(&format!("{stream}:{id}")), None, "{id}");
+        }
+        assert_eq!(about(stream), None);
+    }
 }

@@ -58,6 +58,16 @@ impl Lane {
         }
     }
 
+    /// Nothing is sent, for a while.
+    pub(super) fn is_resting(&self) -> bool {
+        self.resting
+    }
+
+    /// Has rested, however long it was to.
+    pub(super) fn awake(&mut self) {
+        self.resting = false;
+    }
+
     fn may_publish(&self) -> bool {
         self.phase != Phase::SetAside && !self.resting
     }
@@ -261,7 +271,7 @@ impl Lanes {
             }
             Some(Some(Wake::Rested(stream))) => {
                 if let Some(lane) = self.tenants.get_mut(&stream) {
-                    lane.resting = false;
+                    lane.awake();
                 }
                 self.make_ready(stream);
             }

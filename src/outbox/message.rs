@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 
 use provisioning::recorded::Via;
-use provisioning::{EventId, EventType, Header, ResourceId, Revision, Subject, Timestamp, TxnId};
+use provisioning::{EventId, EventType, Header, ResourceId, Revision, StreamId, Subject, Timestamp, TxnId};
 use scim::ResourceType;
 use serde::Serialize;
 
@@ -280,11 +280,16 @@ fn message(tenant: &str, header: &Header, subject: String, access: Option<Access
     Message {
         revision: header.revision,
         subject,
-        id: format!("{}:{}", header.stream, header.revision),
+        id: message_id(header.stream, header.revision),
         muster_subject: header.subject.to_string(),
         body: serde_json::to_vec(&cloud_event)
             .expect("a message has text keys and numbers that JSON can write"),
     }
+}
+
+/// The `Nats-Msg-Id` of what is said about a revision.
+pub(super) fn message_id(stream: StreamId, revision: Revision) -> String {
+    format!("{stream}:{revision}")
 }
 
 /// The CloudEvents type, and whether `data` lists attributes. RFC 9967 section 2.4: of its types, create, put and

@@ -387,18 +387,27 @@ impl Publisher {
         }
     }
 
-    /// An operator says where a tenant that is set aside goes on.
+    /// An operator says where a tenant goes on that is set aside, or of which a message is turned away.
     async fn resume(&mut self, request: &Request) -> Result<bool, ResumeError> {
         let stream = request.stream;
-        let Some(lane) = self.lanes.get(stream).filter(|lane| lane.phase == Phase::SetAside) else {
-            return Ok(false);
-        };
+        let Some(lane) = self.lanes.get(stream) else { return Ok(false) };
+        match lane.phase {
+            Phase::SetAside => {}
+            // Nothing of it is in flight.
+            _ if lane.turned_away.is_some() && lane.is_resting() => {}
+            _ if lane.turned_away.is_some() => {
+                return Err(ResumeError::Unavailable("a message is just being tried again".to_owned()));
+            }
+            Phase::Unresolved | Phase::Live => return Ok(false),
+        }
         let (confirmed, tasks) = (self.pipeline.confirmed(), &self.shared.tasks);
         let settled =
             operator::settle(self.feed, &lane.directory, request.from, &self.broker, confirmed, tasks)
                 .await?;
         lane.position = Some(settled);
         lane.phase = Phase::Unresolved;
+        lane.turned_away = None;
+        lane.awake();
         // A position that was to be kept must not come after the operator's.
         self.positions.moved(&lane.directory, settled);
         self.lanes.make_ready(stream);
@@ -424,10 +433,6 @@ impl Publisher {
             Consequence::Pause(trouble) => Interruption::Trouble(trouble),
             Consequence::Rest(trouble, time) => {
                 self.lanes.rest(stream, trouble, time);
-                Interruption::Other
-            }
-            Consequence::SetAside(trouble) => {
-                self.lanes.set_aside(stream, trouble);
                 Interruption::Other
             }
         }

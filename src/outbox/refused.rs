@@ -47,8 +47,6 @@ pub(super) enum Consequence {
     Pause(Trouble),
     /// The tenant is tried again later; the others go on.
     Rest(Trouble, Duration),
-    /// The tenant is not tried again; the others go on.
-    SetAside(Trouble),
 }
 
 impl Refused<'_> {
@@ -56,8 +54,13 @@ impl Refused<'_> {
     pub(super) fn weigh(self, turned_away: &mut Option<TurnedAway>, progress: Progress) -> Consequence {
         let before = turned_away.filter(|before| before.revision == self.revision);
         match self.refusal {
+            // Nobody else is concerned, and a limit that was lowered may be raised again.
             Refusal::TooLarge => {
-                Consequence::SetAside(trouble::message_too_large(self.feed, self.tenant, self.revision))
+                let times = before.map_or(1, |before| before.times.saturating_add(1));
+                let now = TurnedAway { revision: self.revision, times, stored_before: progress.stored };
+                *turned_away = Some(now);
+                let trouble = trouble::message_too_large(self.feed, self.tenant, self.revision);
+                Consequence::Rest(trouble, rest(times))
             }
             // Without progress it may be that nobody ever gets a turn.
             Refusal::Outrun(_) if progress.stored_here => Consequence::Again,
@@ -79,8 +82,7 @@ impl Refused<'_> {
                 let now = self.once_more(before, progress);
                 *turned_away = Some(now);
                 if progress.stored > now.stored_before && now.times > 1 {
-                    let doublings = 2_u32.saturating_pow(now.times - 2);
-                    Consequence::Rest(trouble, REST_MAX.min(REST.saturating_mul(doublings)))
+                    Consequence::Rest(trouble, rest(now.times - 1))
                 } else {
                     Consequence::Pause(trouble)
                 }
@@ -103,4 +105,9 @@ impl Refused<'_> {
             None => reason.to_owned(),
         }
     }
+}
+
+/// How long a tenant rests for the so many-th time in a row.
+fn rest(times: u32) -> Duration {
+    REST_MAX.min(REST.saturating_mul(2_u32.saturating_pow(times.saturating_sub(1))))
 }

@@ -145,14 +145,15 @@ pub(super) fn message_known(feed: Feed, revision: Revision, duplicate_window: Du
     )
 }
 
-/// A message never fits.
+/// A message does not fit.
 pub(super) fn message_too_large(feed: Feed, tenant: &str, revision: Revision) -> Trouble {
-    let (name, before) = (feed.jetstream_stream(), revision.0.saturating_sub(1));
-    halted(
+    let name = feed.jetstream_stream();
+    waiting(
         "outbox_message_too_large",
         format!(
-            "the message of revision {revision} is larger than NATS allows: raise max_payload of the server or \
-             max_msg_size of {name}, then `muster outbox resume --tenant {tenant} --from {before}`"
+            "the message of revision {revision} is larger than NATS allows, and is tried again: raise max_payload of \
+             the server or max_msg_size of {name}, or leave it out for ever with `muster outbox resume --tenant \
+             {tenant} --from {revision}`"
         ),
     )
 }

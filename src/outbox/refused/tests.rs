@@ -30,9 +30,10 @@ fn refused() -> Trouble {
 }
 
 #[test]
-fn a_message_that_never_fits_sets_its_tenant_aside() {
+fn a_message_that_does_not_fit_lets_its_tenant_alone_rest_longer_each_time() {
     let trouble = trouble::message_too_large(Feed::Events, "acme", Revision(7));
-    assert_eq!(weigh(&Refusal::TooLarge, &[0], false), [Consequence::SetAside(trouble)]);
+    let rest = |seconds| Consequence::Rest(trouble.clone(), Duration::from_secs(seconds));
+    assert_eq!(weigh(&Refusal::TooLarge, &[0; 6], false), [2, 4, 8, 16, 32, 32].map(rest));
 }
 
 #[test]
