@@ -181,6 +181,9 @@ mod tests {
             ("unknown_member", IdentityProvider),
             ("value_not_allowed", IdentityProvider),
             ("body_too_large", IdentityProvider),
+            ("user_name_not_address", IdentityProvider),
+            ("group_create_refused", IdentityProvider),
+            ("groups_off", IdentityProvider),
             ("resource_not_found", Nobody),
         ] {
             let explained = of(code).unwrap_or_else(|| panic!("{code} is explained"));

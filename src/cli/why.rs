@@ -57,7 +57,7 @@ fn text(answer: &Value) -> String {
         explained(&mut text, finding);
     }
     for (name, heading) in [
-        ("door", "Refused before anybody looked whom they are about"),
+        ("door", "Refused, and may be about anybody"),
         ("elsewhere", "Named in requests that reached no tenant"),
     ] {
         if !list(name).is_empty() {
@@ -110,7 +110,7 @@ mod tests {
           Who      the operator of Muster
           Do       `muster tenant update`.
 
-        Refused before anybody looked whom they are about
+        Refused, and may be about anybody
 
         token_expired
           Why      The token's time is over.

@@ -28,8 +28,8 @@ const DOOR_MICROS_MAX: i64 = 7 * 24 * 60 * 60 * 1_000_000;
 /// So many conflicts of one kind are a loop.
 const LOOP_REQUESTS_MIN: u64 = 3;
 
-/// Codes of refusals at which nobody had looked yet whom the request is about.
-const DOOR: [&str; 14] = [
+/// Codes of refusals that may be about anybody: nobody had looked yet whom, or everybody of a group is missing there.
+const DOOR: [&str; 17] = [
     "token_missing",
     "token_invalid",
     "token_malformed",
@@ -37,6 +37,7 @@ const DOOR: [&str; 14] = [
     "token_elsewhere",
     "token_role",
     "client_disabled",
+    "rate_limited",
     "tenant_not_found",
     "route_not_found",
     "method_not_allowed",
@@ -44,6 +45,8 @@ const DOOR: [&str; 14] = [
     "body_too_large",
     "bulk_too_large",
     "json_malformed",
+    "groups_off",
+    "group_create_refused",
 ];
 
 /// Somebody who bears or bore the name.

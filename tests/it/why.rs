@@ -175,6 +175,32 @@ async fn what_was_refused_about_a_person_is_named_with_who_mends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_tenants_settings_refuse_is_named_also_where_the_request_names_nobody() {
+    let house = House::start().await;
+    let settings = json!({"user_name": "email", "groups": "link-only"});
+    let pear = house.service.create_tenant_with("pear", json!({"kind": "okta", "settings": settings})).await;
+    let why = async |user: &str| house.ask(&format!("/audit/v1/pear/why?user={user}")).await;
+    let bare = pear.post("/Users", user("carol")).await;
+    let told = why("CAROL").await;
+    assert_eq!(told["verdict"], "refused", "{told:#}");
+    check(&told["findings"], "user_name_not_address", "identity_provider", &bare);
+
+    let alice = pear.user("alice@example.com").await;
+    let mut group = json!({"schemas": [GROUP], "displayName": "Staff", "members": [{"value": alice}]});
+    let with_alice = pear.post("/Groups", group.clone()).await;
+    let told = why("alice@example.com").await;
+    check(&told["findings"], "group_create_refused", "identity_provider", &with_alice);
+    assert_eq!(told["door"], json!([]), "it is about her");
+    // Okta makes a group first and sends its members afterwards.
+    group.as_object_mut().unwrap().remove("members");
+    let empty = pear.post("/Groups", group.clone()).await;
+    check(&why("nobody@example.com").await["door"], "group_create_refused", "identity_provider", &empty);
+    house.service.set(&pear, json!({"groups": "off"})).await;
+    let off = pear.post("/Groups", group).await;
+    check(&why("nobody@example.com").await["door"], "groups_off", "identity_provider", &off);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_was_refused_and_let_in_later_is_told_so() {
     let house = House::start().await;
     let role = |role: &str| json!({"schemas": [USER], "userName": "role@example.com", "role": role});
