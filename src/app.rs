@@ -25,6 +25,7 @@ use crate::directories::Directories;
 use crate::directory::{Shared, make_private_folder};
 use crate::event_log::LogSource;
 use crate::event_log::sqlite::SqliteLogs;
+use crate::expiry;
 use crate::http::rates::Rates;
 use crate::http::{self, House};
 use crate::index::Index;
@@ -199,6 +200,7 @@ impl Service {
         let clock = Arc::clone(&directories.shared().clock);
         let silence = Arc::new(Silence::new(&config.silence, clock.now()));
         tasks.spawn(Arc::clone(&silence).watch(Arc::clone(&directories), tasks.stopping()));
+        tasks.spawn(expiry::watch(Arc::clone(&directories), tasks.stopping()));
         let (request_log, writer) = RequestLog::prepare(&config.request_log, clock, Arc::clone(&metrics));
         request_log.start(writer).context("writer of the request log")?;
         let request_log = Arc::new(request_log);

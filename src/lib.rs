@@ -8,6 +8,7 @@ pub mod config;
 pub mod directories;
 pub mod directory;
 pub mod event_log;
+pub mod expiry;
 pub mod explanations;
 pub mod feed;
 pub mod http;

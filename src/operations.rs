@@ -1,5 +1,5 @@
 //! `operations.db`: what a tenant's operation needs to remember and evidence does not: how far the outbox has
-//! come, and which client came when.
+//! come, which client came when, and what became of tokens.
 //!
 //! The file is not disposable (an outbox without it has to ask the broker, and perhaps a person), and it is not
 //! evidence: losing the last second of it in a crash is harmless, since the outbox compares it with the broker
@@ -18,17 +18,21 @@ use std::time::Duration;
 use provisioning::{ClientId, EventId, Revision, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
+use self::tokens::TokenNotes;
+
 mod presence;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use presence::{Habits, Presence};
+pub use tokens::TokenNote;
 
 /// How long a statement waits for another process that reads the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The layout of the file, kept in SQLite's `user_version`; 0 is a file that was just made.
-const LAYOUT: i64 = 3;
+const LAYOUT: i64 = 4;
 
 const TABLES: &str = "
     CREATE TABLE outbox (
@@ -48,7 +52,16 @@ const CLIENTS: &str = "
         visits INTEGER NOT NULL,
         longest TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 3;
+";
+
+/// Layout 3 did not remember anything of tokens.
+const TOKENS: &str = "
+    CREATE TABLE tokens (
+        token TEXT NOT NULL PRIMARY KEY,
+        last_used INTEGER,
+        warned_days INTEGER
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 4;
 ";
 
 /// How far publishing to one `JetStream` stream has come.
@@ -123,6 +136,8 @@ pub struct Operations {
     /// Locked for one statement or one short transaction, never across an await: the callers are on blocking
     /// threads.
     connection: Mutex<Connection>,
+    /// What is remembered of tokens. Locked for a moment by every request, never together with the connection.
+    tokens: Mutex<TokenNotes>,
 }
 
 impl Operations {
@@ -156,8 +171,9 @@ impl Operations {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         match transaction.pragma_query_value(None, "user_version", |row| row.get(0))? {
-            0 => transaction.execute_batch(&[TABLES, CLIENTS].concat())?,
-            2 => transaction.execute_batch(CLIENTS)?,
+            0 => transaction.execute_batch(&[TABLES, CLIENTS, TOKENS].concat())?,
+            2 => transaction.execute_batch(&[CLIENTS, TOKENS].concat())?,
+            3 => transaction.execute_batch(TOKENS)?,
             LAYOUT => {}
             other => {
                 return Err(NotOpened::Unusable(OperationsError(format!(
@@ -169,7 +185,8 @@ impl Operations {
         // It is small: damage shows now, not when the outbox is under way.
         connection.query_row("SELECT count(*), max(event), max(sequence) FROM outbox", [], |_| Ok(()))?;
         connection.query_row("SELECT count(*), max(longest), max(visits) FROM clients", [], |_| Ok(()))?;
-        Ok(Self { connection: Mutex::new(connection) })
+        let tokens = Mutex::new(TokenNotes::read(&connection)?);
+        Ok(Self { connection: Mutex::new(connection), tokens })
     }
 
     /// Writes position 0 for every stream that has none: a tenant that is just being created, or still observes, has

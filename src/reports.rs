@@ -117,7 +117,10 @@ pub fn get(
         ["admin", "v1", "tenants"] => Ok(tenants::list(directories)),
         ["admin", "v1", "tenants", name] => tenants::show(directories, name),
         ["admin", "v1", "tenants", name, "clients"] => Ok(tenants::clients(&*tenant(directories, name)?)),
-        ["admin", "v1", "tenants", name, "tokens"] => Ok(tenants::tokens(&*tenant(directories, name)?)),
+        ["admin", "v1", "tenants", name, "tokens"] => {
+            let now = directories.shared().clock.now();
+            Ok(tenants::tokens(&*tenant(directories, name)?, now))
+        }
         ["admin", "v1", "operators"] => Ok(tenants::operators(directories)),
         ["audit", "v1", name, "events"] => {
             let page = events::page(&*tenant(directories, name)?, parameters, limits)?;

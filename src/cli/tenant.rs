@@ -128,7 +128,7 @@ fn shown(answer: &Value) -> String {
     let settings: Vec<_> = settings.map(|(name, value)| (name.as_str(), value)).collect();
     let settings = words::fields(&settings);
     let clients = client::list(answer).to_text() + &silent(&answer["clients"]);
-    let tokens = token::list(answer).to_text();
+    let tokens = token::list(answer).to_text() + &ending(&answer["tokens"]);
     format!("{facts}\nSettings\n{settings}\nClients\n{clients}\nTokens\n{tokens}")
 }
 
@@ -141,6 +141,20 @@ fn silent(clients: &Value) -> String {
         text.extend([&name, " is silent: no request since ", &since, "\n"]);
     }
     text
+}
+
+/// A line for each token that is about to end.
+fn ending(tokens: &Value) -> String {
+    let tokens = tokens.as_array().into_iter().flatten();
+    let lines = tokens.filter_map(|token| Some((token, token["expires_within_days"].as_u64()?)));
+    let line = |(token, days): (&Value, u64)| {
+        let [label, client, at] =
+            ["label", "client", "expires_at"].map(|member| words::value(&token[member]));
+        let whose = if token["client"].is_null() { "an auditor" } else { &client };
+        let unit = if days == 1 { "day" } else { "days" };
+        format!("{label} of {whose} ends within {days} {unit}, at {at}: issue another one\n")
+    };
+    lines.map(line).collect()
 }
 
 fn closed(answer: &Value) -> String {
@@ -165,6 +179,21 @@ mod tests {
         let clients =
             json!([{"name": "okta", "silent_since": null}, {"name": "entra", "silent_since": since}]);
         assert_eq!(silent(&clients), format!("entra is silent: no request since {since}\n"));
+    }
+
+    #[test]
+    fn a_token_that_is_about_to_end_has_a_line() {
+        let at = "2026-11-28T09:31:02.123456Z";
+        let token = |client, days| json!({"label": "mst_abcd", "client": client, "expires_at": at, "expires_within_days": days});
+        let tokens = json!([
+            token(json!("okta"), json!(7)),
+            token(json!("okta"), json!(null)),
+            token(json!(null), json!(1)),
+        ]);
+        insta::assert_snapshot!(ending(&tokens), @r"
+        mst_abcd of okta ends within 7 days, at 2026-11-28T09:31:02.123456Z: issue another one
+        mst_abcd of an auditor ends within 1 day, at 2026-11-28T09:31:02.123456Z: issue another one
+        ");
     }
 
     #[test]

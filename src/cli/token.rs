@@ -92,7 +92,20 @@ impl FromStr for Lifetime {
 
 /// The tokens in an answer.
 pub(super) fn list(answer: &Value) -> Table {
-    Table::of(&answer["tokens"], &["label", "role", "client", "issued_at", "expires_at", "revoked_at", "id"])
+    Table::of(
+        &answer["tokens"],
+        &[
+            "label",
+            "role",
+            "client",
+            "issued_at",
+            "last_used_at",
+            "expires_at",
+            "expires_within_days",
+            "revoked_at",
+            "id",
+        ],
+    )
 }
 
 /// A token that was just made.

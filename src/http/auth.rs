@@ -110,9 +110,11 @@ fn tenant_token(request: &HttpRequest, house: &House) -> Result<(Arc<Directory>,
     if !same(&token.sha256, &hash) || token.revoked_at.is_some() {
         return Err(unknown());
     }
-    if token.expires_at.is_some_and(|at| at <= context::of(request).received_at) {
+    let now = context::of(request).received_at;
+    if token.expires_at.is_some_and(|at| at <= now) {
         return Err(unauthorized("token_expired", "the token has expired; generate a new one"));
     }
+    directory.operations().token_was_used(id, now);
     Ok((directory, id, token))
 }
 

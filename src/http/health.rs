@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use actix_web::{HttpResponse, web};
+use provisioning::tenancy::Token;
 use serde_json::json;
 
 use super::House;
@@ -45,12 +46,22 @@ pub async fn ready(house: web::Data<House>) -> HttpResponse {
 
 /// Metrics in the Prometheus exposition format; what is only known on asking is asked now.
 pub async fn metrics(house: web::Data<House>) -> HttpResponse {
+    let now = house.directories.shared().clock.now();
     for directory in house.directories.tenants() {
         let behind = directory.position().0.saturating_sub(directory.history_position().borrow().0);
         house.metrics.projection_lags(directory.tenant(), "history", behind);
         let tenancy = directory.tenancy();
         let silent = tenancy.clients.keys().filter(|id| tenancy.silent_since(**id).is_some()).count();
         house.metrics.clients_are_silent(directory.tenant(), if directory.is_ended() { 0 } else { silent });
+        for days in Token::WARNING_DAYS {
+            let ends = |token: &&Token| token.ends_within_days(now).is_some_and(|within| within <= days);
+            let expiring = tenancy.tokens.values().filter(ends).count();
+            house.metrics.tokens_expire(
+                directory.tenant(),
+                days,
+                if directory.is_ended() { 0 } else { expiring },
+            );
+        }
         for file in ["log.db", "current.db", "history.db"] {
             house.metrics.write_ahead_is(directory.tenant(), file, directory.write_ahead_bytes(file));
         }

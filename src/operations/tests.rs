@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use provisioning::TokenId;
+
 use super::*;
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
@@ -121,15 +123,68 @@ fn which_client_came_when_is_there_after_the_file_was_opened_again() {
 }
 
 #[test]
-fn a_file_of_the_layout_before_clients_were_remembered_is_taken_over() {
+fn a_file_of_an_earlier_layout_is_taken_over() {
+    for undone in [
+        "DROP TABLE tokens; DROP TABLE clients; PRAGMA user_version = 2",
+        "DROP TABLE tokens; PRAGMA user_version = 3",
+    ] {
+        let (_folder, path) = folder();
+        let operations = Operations::open(&path).unwrap();
+        operations.keep_outbox("A", position(7, 9), None).unwrap();
+        operations.lock().execute_batch(undone).unwrap();
+        drop(operations);
+        let operations = Operations::open(&path).unwrap();
+        assert_eq!(operations.outbox("A").unwrap(), Some(position(7, 9)));
+        assert_eq!(operations.presences().unwrap(), [].into());
+        operations.token_was_used(TOKEN, Timestamp(5));
+        operations.keep_tokens().unwrap();
+    }
+}
+
+const TOKEN: TokenId = TokenId(uuid::Uuid::from_u128(7));
+
+#[test]
+fn uses_of_a_token_reach_the_file_when_they_are_kept_and_not_before() {
     let (_folder, path) = folder();
     let operations = Operations::open(&path).unwrap();
-    operations.keep_outbox("A", position(7, 9), None).unwrap();
-    operations.lock().execute_batch("DROP TABLE clients; PRAGMA user_version = 2").unwrap();
+    assert!(operations.are_tokens_kept());
+    for at in [5, 9, 7] {
+        operations.token_was_used(TOKEN, Timestamp(at));
+    }
+    let note = TokenNote { last_used: Some(Timestamp(9)), warned_days: None };
+    assert_eq!(operations.token_note(TOKEN), note);
+    let in_the_file = || Operations::open(&path).unwrap().token_note(TOKEN);
+    assert_eq!((operations.are_tokens_kept(), in_the_file()), (false, TokenNote::default()));
+    operations.keep_tokens().unwrap();
+    assert_eq!((operations.are_tokens_kept(), in_the_file()), (true, note));
+    operations.token_was_used(TOKEN, Timestamp(9));
+    assert!(operations.are_tokens_kept(), "nothing is new");
+}
+
+#[test]
+fn a_warning_is_given_once_and_then_only_one_for_fewer_days() {
+    let (_folder, path) = folder();
+    let operations = Operations::open(&path).unwrap();
+    let given = [30, 30, 7, 30, 7].map(|days| operations.takes_token_warning(TOKEN, days));
+    assert_eq!(given, [true, false, true, false, false]);
+    operations.keep_tokens().unwrap();
     drop(operations);
     let operations = Operations::open(&path).unwrap();
-    assert_eq!(operations.outbox("A").unwrap(), Some(position(7, 9)));
-    assert_eq!(operations.presences().unwrap(), [].into());
+    let given = [7, 1, 1].map(|days| operations.takes_token_warning(TOKEN, days));
+    assert_eq!(given, [false, true, false]);
+}
+
+#[test]
+fn what_cannot_be_kept_now_is_kept_later() {
+    let (_folder, path) = folder();
+    let operations = Operations::open(&path).unwrap();
+    operations.token_was_used(TOKEN, Timestamp(5));
+    operations.lock().execute_batch("ALTER TABLE tokens RENAME TO elsewhere").unwrap();
+    assert!(operations.keep_tokens().is_err());
+    operations.lock().execute_batch("ALTER TABLE elsewhere RENAME TO tokens").unwrap();
+    operations.keep_tokens().unwrap();
+    drop(operations);
+    assert_eq!(Operations::open(&path).unwrap().token_note(TOKEN).last_used, Some(Timestamp(5)));
 }
 
 #[test]

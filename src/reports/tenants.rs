@@ -61,7 +61,7 @@ pub(super) fn show(directories: &Directories, name: &str) -> Result<Value, Repor
     shown["settings"] = json!(tenancy.settings);
     shown["profile"] = json!(tenancy.profile);
     shown["clients"] = clients(directory)["clients"].take();
-    shown["tokens"] = tokens(directory)["tokens"].take();
+    shown["tokens"] = tokens(directory, directories.shared().clock.now())["tokens"].take();
     Ok(shown)
 }
 
@@ -86,7 +86,7 @@ pub fn client(tenancy: &Tenancy, id: ClientId, client: &Client) -> Value {
     })
 }
 
-pub(super) fn tokens(directory: &Directory) -> Value {
+pub(super) fn tokens(directory: &Directory, now: Timestamp) -> Value {
     let tenancy = directory.tenancy();
     let name_of = |token: &Token| {
         token.client.and_then(|id| tenancy.clients.get(&id)).map(|client| client.name.clone())
@@ -102,6 +102,8 @@ pub(super) fn tokens(directory: &Directory) -> Value {
                 "role": token.role,
                 "issued_at": token.issued_at,
                 "expires_at": token.expires_at,
+                "expires_within_days": token.ends_within_days(now),
+                "last_used_at": directory.operations().token_note(*id).last_used,
                 "revoked_at": token.revoked_at,
             })
         })

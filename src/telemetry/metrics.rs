@@ -109,6 +109,12 @@ struct Tenant {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TenantDays {
+    tenant: String,
+    days: u32,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Stream {
     stream: &'static str,
 }
@@ -130,6 +136,7 @@ pub struct Metrics {
     outbox_failures: Family<Stream, Counter>,
     nats_connected: Gauge,
     silent_clients: Family<Tenant, Gauge>,
+    expiring_tokens: Family<TenantDays, Gauge>,
     requests_dropped: Counter,
     requests_unlogged: Counter,
 }
@@ -159,6 +166,7 @@ impl Metrics {
             outbox_failures: Family::default(),
             nats_connected: Gauge::default(),
             silent_clients: Family::default(),
+            expiring_tokens: Family::default(),
             requests_dropped: Counter::default(),
             requests_unlogged: Counter::default(),
         };
@@ -230,6 +238,11 @@ impl Metrics {
             "silent_clients",
             "Clients from which no request has come for three times their usual interval",
             self.silent_clients.clone(),
+        );
+        registry.register(
+            "expiring_tokens",
+            "Tokens that will have ended by themselves in so many days",
+            self.expiring_tokens.clone(),
         );
         registry.register(
             "request_log_dropped",
@@ -308,6 +321,12 @@ impl Metrics {
         self.silent_clients.get_or_create(&label).set(saturating(clients as u64));
     }
 
+    /// So many tokens of a tenant end within so many days.
+    pub fn tokens_expire(&self, tenant: &str, days: u32, tokens: usize) {
+        let label = TenantDays { tenant: tenant.to_owned(), days };
+        self.expiring_tokens.get_or_create(&label).set(saturating(tokens as u64));
+    }
+
     /// A request found the queue of the request log full.
     pub fn request_dropped(&self) {
         self.requests_dropped.inc();
@@ -372,6 +391,7 @@ mod tests {
         metrics.outbox_failed("MUSTER_EVENTS");
         metrics.nats_is(true);
         metrics.clients_are_silent("acme", 2);
+        metrics.tokens_expire("acme", 7, 3);
         metrics.request_dropped();
         metrics.requests_unlogged(6);
         let encoded = metrics.encode();
@@ -392,6 +412,7 @@ mod tests {
             r#"muster_outbox_failures_total{stream="MUSTER_EVENTS"} 1"#,
             "muster_nats_connected 1",
             r#"muster_silent_clients{tenant="acme"} 2"#,
+            r#"muster_expiring_tokens{tenant="acme",days="7"} 3"#,
             "muster_request_log_dropped_total 1",
             "muster_request_log_failed_total 6",
             "# EOF",

@@ -44,6 +44,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("as_of", &["directory", "tasks"]),
     ("directories", &["directory", "event_log", "feed", "token"]),
     ("outbox", &["config", "directories", "directory", "event_log", "feed", "operations", "tasks"]),
+    ("expiry", &["directories", "directory"]),
     ("silence", &["config", "directories", "directory", "operations"]),
     ("request_log", &["clock", "config", "directories", "directory", "query", "sealing", "telemetry"]),
     (
@@ -87,6 +88,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "directories",
             "directory",
             "event_log",
+            "expiry",
             "http",
             "index",
             "outbox",

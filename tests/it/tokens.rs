@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use muster::app::Sources;
-use muster::clock::ManualClock;
+use muster::clock::{Clock as _, ManualClock};
+use muster::expiry;
+use provisioning::Timestamp;
 use serde_json::{Value, json};
 
 use crate::evidence::files_with;
@@ -114,6 +116,104 @@ async fn a_token_ends_with_its_time() {
     assert_eq!(refused.status, 401, "{}", refused.text);
     acme.get("/Users").await.expect(200);
     service.token("acme", json!({})).await;
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// A service whose clock stands still until it is moved.
+async fn timed() -> (TestService, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::default());
+    let sources = Sources { clock: Arc::clone(&clock) as _, ..Sources::default() };
+    (TestService::start_with(|_| (), sources).await, clock)
+}
+
+/// A token as it is listed.
+async fn listed(service: &TestService, id: &str) -> Value {
+    let tokens = service.admin("GET", "/admin/v1/tenants/acme/tokens", None).await.expect(200);
+    let mut tokens = tokens["tokens"].as_array().unwrap().iter();
+    tokens.find(|token| token["id"] == id).unwrap().clone()
+}
+
+/// How many tokens the metric counts that end within 30, 7 and 1 day.
+async fn expiring(service: &TestService) -> [String; 3] {
+    let metrics = service.admin("GET", "/metrics", None).await.text;
+    ["30", "7", "1"].map(|days| {
+        let name = format!("muster_expiring_tokens{{tenant=\"acme\",days=\"{days}\"}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&name)).unwrap_or_default().to_owned()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_token_is_warned_of_30_7_and_1_day_before_once_each_across_restarts() {
+    let (mut service, clock) = timed().await;
+    service.create_tenant("acme", "entra").await;
+    let days = |days: u64| json!({"client": "default", "expires_in": days * DAY.as_secs()});
+    let long = service.token("acme", days(40)).await.id;
+    let auditor = service.token("acme", json!({"role": "auditor", "expires_in": 5 * DAY.as_secs()})).await.id;
+    for (day, due, counted) in [
+        (0, vec![(&auditor, 7)], ["1", "1", "0"]),
+        (4, vec![(&auditor, 1)], ["1", "1", "1"]),
+        (9, vec![], ["0", "0", "0"]),
+        (10, vec![(&long, 30)], ["1", "0", "0"]),
+        (32, vec![], ["1", "0", "0"]),
+        (33, vec![(&long, 7)], ["1", "1", "0"]),
+        (39, vec![(&long, 1)], ["1", "1", "1"]),
+        (40, vec![], ["0", "0", "0"]),
+    ] {
+        clock.set(Timestamp(ManualClock::START.0 + i64::try_from((DAY * day).as_micros()).unwrap()));
+        let directories = Arc::clone(&service.house().directories);
+        let warnings = expiry::sweep(&directories).await;
+        let told: Vec<_> = warnings.iter().map(|told| (told.token.to_string(), told.days)).collect();
+        let due: Vec<_> = due.into_iter().map(|(id, days)| (id.clone(), days)).collect();
+        assert_eq!(told, due, "day {day}");
+        assert_eq!(expiring(&service).await, counted, "day {day}");
+        for (id, days) in due {
+            assert_eq!(listed(&service, &id).await["expires_within_days"], days);
+        }
+        drop(directories);
+        service.restarted(|_| ()).await;
+        let directories = Arc::clone(&service.house().directories);
+        assert_eq!(expiry::sweep(&directories).await, [], "day {day}");
+    }
+    assert_eq!(listed(&service, &long).await["expires_within_days"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_warned_of_a_revoked_token_or_a_closed_tenant() {
+    let (service, _clock) = timed().await;
+    service.create_tenant("acme", "entra").await;
+    let expires = json!({"role": "auditor", "expires_in": 60});
+    let [revoked, _] = [service.token("acme", expires.clone()).await, service.token("acme", expires).await];
+    service.admin("DELETE", &format!("/admin/v1/tenants/acme/tokens/{}", revoked.id), None).await.expect(200);
+    assert_eq!(expiring(&service).await, ["1", "1", "1"]);
+    service.admin("DELETE", "/admin/v1/tenants/acme", None).await.expect(200);
+    assert_eq!(expiry::sweep(&service.house().directories).await, []);
+    assert!(["", "0"].contains(&&*expiring(&service).await[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_use_of_a_token_is_listed_and_outlasts_a_restart() {
+    let (mut service, clock) = timed().await;
+    let acme = service.create_tenant("acme", "entra").await;
+    let short = service.token("acme", json!({"expires_in": 60})).await;
+    let auditor = service.token("acme", json!({"role": "auditor"})).await;
+    assert_eq!(listed(&service, &short.id).await["last_used_at"], Value::Null);
+    let first = with_token(&acme, &short.token);
+    for _ in 0..3 {
+        clock.advance(Duration::from_secs(10));
+        first.get("/Users").await.expect(200);
+    }
+    as_bearer(&service, &auditor.token, "GET", "/audit/v1/acme/events", None).await.expect(200);
+    let used = json!(clock.now());
+    // Whoever shows a token that does not count any more does not use it.
+    clock.advance(Duration::from_mins(1));
+    first.get("/Users").await.refused(401, None, "token_expired");
+    for _ in 0..2 {
+        for id in [&short.id, &auditor.id] {
+            assert_eq!(listed(&service, id).await["last_used_at"], used);
+        }
+        service.restarted(|_| ()).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -271,6 +271,20 @@ pub struct Token {
     pub sha256: String,
 }
 
+impl Token {
+    /// So many days before a token ends people are warned.
+    pub const WARNING_DAYS: [u32; 3] = [1, 7, 30];
+
+    /// Of the numbers of days before its end at which people are warned, the least that is not over: `None` for a
+    /// token that has longer to go, has ended or never will.
+    pub fn ends_within_days(&self, now: Timestamp) -> Option<u32> {
+        const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+        let left = self.expires_at.filter(|_| self.revoked_at.is_none())?.0.saturating_sub(now.0);
+        let mut warnings = Self::WARNING_DAYS.into_iter().filter(|_| left > 0);
+        warnings.find(|days| left <= i64::from(*days) * DAY_MICROS)
+    }
+}
+
 /// A tenant in the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisteredTenant {
