@@ -13,6 +13,9 @@ use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use provisioning::command::Origin;
 use provisioning::recorded::Via;
+use scim::Object;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_json::Value;
 
 use super::error::Failure;
@@ -59,6 +62,19 @@ pub(super) fn routes(scope: &mut web::ServiceConfig) {
         .route("/requests", web::get().to(read_requests))
         .route("/requests/{id}", web::get().to(read_requests))
         .default_service(web::to(no_route));
+}
+
+/// The body of a request.
+type Body<T> = web::Json<Members<T>>;
+
+/// What a JSON object says, member by member. Without this a struct could be given as an array, too.
+struct Members<T>(T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Members<T> {
+    fn deserialize<D: Deserializer<'de>>(body: D) -> Result<Self, D::Error> {
+        let object = Object::deserialize(body)?;
+        T::deserialize(Value::Object(object)).map(Self).map_err(D::Error::custom)
+    }
 }
 
 fn bad_json(error: actix_web::error::JsonPayloadError, _: &HttpRequest) -> actix_web::Error {

@@ -129,6 +129,7 @@ async fn a_tenant_that_cannot_be_is_refused_and_leaves_nothing_behind() {
         (json!({"name": "new"}), 400, "body_invalid"),
         (json!({"tenant": 7}), 400, "body_invalid"),
         (json!([]), 400, "body_invalid"),
+        (json!(["new", null, null, "okta", {}]), 400, "body_invalid"),
         (json!({"tenant": "new", "base_path": "x".repeat(100_000)}), 413, "body_too_large"),
     ] {
         assert_refused(&service.admin("POST", "/admin/v1/tenants", Some(body)).await, status, code);

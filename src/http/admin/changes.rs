@@ -16,7 +16,7 @@ use scim::{Object, ResourceType};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{House, json_answer, open_tenant, operator_origin};
+use super::{Body, House, json_answer, open_tenant, operator_origin};
 use crate::directories::NewTenant;
 use crate::http::context;
 use crate::http::error::Failure;
@@ -38,11 +38,11 @@ pub(super) struct CreateTenant {
 
 pub(super) async fn create_tenant(
     http: HttpRequest,
-    body: web::Json<CreateTenant>,
+    body: Body<CreateTenant>,
     house: web::Data<House>,
 ) -> Answer {
     let origin = operator_origin(&http, &house)?;
-    let CreateTenant { tenant, host, base_path, kind, mut settings } = body.into_inner();
+    let CreateTenant { tenant, host, base_path, kind, mut settings } = body.into_inner().0;
     for (key, value) in [("host", host), ("base_path", base_path)] {
         if let Some(value) = value {
             settings.insert(key.into(), value.into());
@@ -66,13 +66,14 @@ pub(super) struct UpdateTenant {
 pub(super) async fn update_tenant(
     http: HttpRequest,
     path: web::Path<String>,
-    body: web::Json<UpdateTenant>,
+    body: Body<UpdateTenant>,
     house: web::Data<House>,
 ) -> Answer {
     let origin = operator_origin(&http, &house)?;
     let directory = open_tenant(&house, &path)?;
-    house.directories.check_base_path(&path, body.settings.get("base_path"))?;
-    let command = Command::UpdateTenant { settings: body.into_inner().settings, profile: None };
+    let UpdateTenant { settings } = body.into_inner().0;
+    house.directories.check_base_path(&path, settings.get("base_path"))?;
+    let command = Command::UpdateTenant { settings, profile: None };
     directory.submit(command, origin).await?;
     super::report(&http, Arc::clone(&house), &["admin", "v1", "tenants", &path]).await
 }
@@ -118,12 +119,12 @@ pub(super) struct CreateClient {
 pub(super) async fn create_client(
     http: HttpRequest,
     path: web::Path<String>,
-    body: web::Json<CreateClient>,
+    body: Body<CreateClient>,
     house: web::Data<House>,
 ) -> Answer {
     let origin = operator_origin(&http, &house)?;
     let directory = open_tenant(&house, &path)?;
-    let CreateClient { name, kind, replaces } = body.into_inner();
+    let CreateClient { name, kind, replaces } = body.into_inner().0;
     let id = ClientId(house.directories.shared().ids.next());
     let domain = match replaces {
         None => id.to_string(),
@@ -155,14 +156,14 @@ fn given<'de, D: serde::Deserializer<'de>>(member: D) -> Result<Option<Bound>, D
 pub(super) async fn update_client(
     http: HttpRequest,
     path: web::Path<(String, String)>,
-    body: web::Json<UpdateClient>,
+    body: Body<UpdateClient>,
     house: web::Data<House>,
 ) -> Answer {
     let origin = operator_origin(&http, &house)?;
     let (tenant, client) = path.into_inner();
     let directory = open_tenant(&house, &tenant)?;
     let id = client_named(&directory.tenancy(), &client)?;
-    let UpdateClient { enabled, requests_per_second } = body.into_inner();
+    let UpdateClient { enabled, requests_per_second } = body.into_inner().0;
     let change = ClientChange { enabled, requests_per_second };
     directory.submit(Command::UpdateClient { id, change }, origin).await?;
     client_answer(StatusCode::OK, &directory.tenancy(), id)
@@ -194,12 +195,12 @@ const TOKEN_SECONDS_MAX: u64 = 10 * 365 * 24 * 3_600;
 pub(super) async fn issue_token(
     http: HttpRequest,
     path: web::Path<String>,
-    body: web::Json<IssueToken>,
+    body: Body<IssueToken>,
     house: web::Data<House>,
 ) -> Answer {
     let origin = operator_origin(&http, &house)?;
     let directory = open_tenant(&house, &path)?;
-    let IssueToken { client, role, expires_in } = body.into_inner();
+    let IssueToken { client, role, expires_in } = body.into_inner().0;
     let role = role.unwrap_or(Role::Client);
     let client = match role {
         Role::Client => Some(client_named(&directory.tenancy(), client.as_deref().unwrap_or("default"))?),
@@ -246,12 +247,12 @@ pub(super) struct CreateGroup {
 pub(super) async fn create_group(
     http: HttpRequest,
     path: web::Path<String>,
-    body: web::Json<CreateGroup>,
+    body: Body<CreateGroup>,
     house: web::Data<House>,
 ) -> Answer {
     let origin = operator_origin(&http, &house)?;
     let directory = open_tenant(&house, &path)?;
-    let display_name = body.into_inner().display_name;
+    let display_name = body.into_inner().0.display_name;
     if display_name.trim().is_empty() {
         let detail = "`displayName` must not be empty";
         return Err(Failure::new(StatusCode::BAD_REQUEST, "parameter_invalid", detail));
@@ -292,13 +293,13 @@ pub(super) struct CreateOperator {
 
 pub(super) async fn create_operator(
     http: HttpRequest,
-    body: web::Json<CreateOperator>,
+    body: Body<CreateOperator>,
     house: web::Data<House>,
 ) -> Answer {
     let origin = operator_origin(&http, &house)?;
     let secret = house.directories.shared().new_secret()?;
     let id = OperatorId(house.directories.shared().ids.next());
-    let name = body.into_inner().name;
+    let name = body.into_inner().0.name;
     let command = Command::CreateOperator { id, name: name.clone(), sha256: secret.sha256() };
     house.directories.system().submit(command, origin).await?;
     Ok(json_answer(StatusCode::CREATED, &json!({"id": id, "name": name, "token": secret.text()})))

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{House, json_answer, open_tenant, operator_origin};
+use super::{Body, House, json_answer, open_tenant, operator_origin};
 use crate::http::error::Failure;
 use crate::outbox::{ResumeError, ResumeFrom};
 use crate::reports;
@@ -64,7 +64,7 @@ pub(super) struct Resume {
 pub(super) async fn resume_outbox(
     http: HttpRequest,
     path: web::Path<String>,
-    body: web::Json<Resume>,
+    body: Body<Resume>,
     house: web::Data<House>,
 ) -> Answer {
     operator_origin(&http, &house)?;
@@ -74,7 +74,8 @@ pub(super) async fn resume_outbox(
         Failure::new(StatusCode::CONFLICT, "nats_not_configured", detail)
     };
     let outbox = house.outbox.as_ref().ok_or_else(without_nats)?;
-    let from = match (&body.from, body.from.as_u64()) {
+    let Resume { from: asked } = body.into_inner().0;
+    let from = match (&asked, asked.as_u64()) {
         (_, Some(revision)) => ResumeFrom::Revision(Revision(revision)),
         (serde_json::Value::String(word), _) if word == "start" => ResumeFrom::Start,
         (serde_json::Value::String(word), _) if word == "head" => ResumeFrom::Head,
