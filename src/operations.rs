@@ -99,7 +99,7 @@ enum NotOpened {
 impl From<rusqlite::Error> for NotOpened {
     fn from(error: rusqlite::Error) -> Self {
         if page_checksums::is_damage(&error) {
-            Self::Damaged(error.to_string())
+            Self::Damaged(page_checksums::reason(&error))
         } else {
             Self::Unusable(error.into())
         }
@@ -159,8 +159,8 @@ impl Operations {
     }
 
     fn try_open(path: &Path) -> Result<Self, NotOpened> {
-        if page_checksums::wal::is_torn(&beside(path, "-wal"))? {
-            return Err(NotOpened::Damaged("its write-ahead log is damaged".to_owned()));
+        if let Some(fault) = page_checksums::wal::fault(&beside(path, "-wal"))? {
+            return Err(NotOpened::Damaged(fault.to_string()));
         }
         // SQLite gives its -wal and -shm files the mode of the file itself.
         OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;

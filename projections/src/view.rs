@@ -82,7 +82,7 @@ pub(crate) fn failed(view: &'static str, source: rusqlite::Error) -> ViewError {
             | rusqlite::Error::Utf8Error(..)
     );
     if damaged || unreadable {
-        ViewError::Broken { view, reason: source.to_string() }
+        ViewError::Broken { view, reason: page_checksums::reason(&source) }
     } else {
         ViewError::Sqlite { view, source }
     }
@@ -179,14 +179,14 @@ impl Layout {
         private().map_err(|source| ViewError::File { view: self.view, source })
     }
 
-    /// A write-ahead log that lost frames in its middle would leave a view that never was.
+    /// A write-ahead log that lost frames in its middle would leave a view that never was, and one with another
+    /// program's frames a view of somebody else's.
     fn check_log(&self, path: &Path) -> Result<(), ViewError> {
-        let torn = page_checksums::wal::is_torn(&with_suffix(path, "-wal"));
-        if torn.map_err(|source| ViewError::File { view: self.view, source })? {
-            let reason = "its write-ahead log is damaged".to_owned();
-            return Err(ViewError::Broken { view: self.view, reason });
+        let fault = page_checksums::wal::fault(&with_suffix(path, "-wal"));
+        match fault.map_err(|source| ViewError::File { view: self.view, source })? {
+            Some(fault) => Err(ViewError::Broken { view: self.view, reason: fault.to_string() }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn connect(&self, path: &Path, flags: OpenFlags) -> Result<Connection, ViewError> {

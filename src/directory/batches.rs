@@ -147,9 +147,7 @@ impl Directory {
         });
         let suspect = writer.suspect.clone();
         let still = suspect.is_some();
-        if !still {
-            writer.tend();
-        }
+        let damaged = if still { None } else { writer.tend() };
         self.condition.set_unwritable(suspect);
         drop(guard);
         if let Some((outcome, elapsed)) = finished.append {
@@ -158,7 +156,7 @@ impl Directory {
         for event_type in finished.recorded {
             shared.metrics.event_appended(event_type.as_str());
         }
-        if let Some(reason) = finished.damaged {
+        if let Some(reason) = finished.damaged.or(damaged) {
             self.condition.set_damaged(View::Current, reason);
         }
         if let Some(reason) = finished.halt {

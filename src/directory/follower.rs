@@ -77,7 +77,9 @@ impl Directory {
             history.apply(&events, root)?;
             progress(history.position()?.revision);
             // What cannot be copied now is copied later.
-            history.tend().ok();
+            if let Err(error) = history.tend() {
+                self.notice(View::History, Some(&error));
+            }
         }
         catch_up::history(history, self.log.as_ref(), &self.keys, up_to, progress)?;
         Ok(())

@@ -5,7 +5,7 @@
 //! Whatever is asked then has its right answer or 503 with a code; views heal by themselves; what is wrong with the
 //! log or the keys is named with its place; the other tenant notices nothing.
 
-mod damage;
+pub(crate) mod damage;
 mod house;
 
 use self::damage::{FILES, damage};

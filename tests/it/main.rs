@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod addresses;
+mod another_program;
 mod append_faults;
 mod architecture;
 mod audited;

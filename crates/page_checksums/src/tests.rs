@@ -5,9 +5,16 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{is_damage, open, wal};
+use super::wal::{self, Fault};
+use super::{is_damage, open};
 
 const PAGE_BYTES: usize = 4_096;
+/// What another program does.
+const CHANGES: [&str; 3] = [
+    "UPDATE rows SET text = 'another' WHERE number = 7",
+    "DELETE FROM rows WHERE number = 7",
+    "INSERT INTO rows VALUES (1000000, 'new')",
+];
 
 struct Place(tempfile::TempDir);
 
@@ -55,17 +62,19 @@ fn fill(connection: &Connection, numbers: std::ops::RangeInclusive<i64>) {
 
 /// Everything that is in the file, read by way of the table and of the index.
 fn contents(path: &Path) -> rusqlite::Result<Vec<(i64, String)>> {
-    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut rows = connection
-        .prepare("SELECT number, text FROM rows ORDER BY number")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    let by_text: Vec<(i64, String)> = connection
-        .prepare("SELECT number, text FROM rows INDEXED BY texts WHERE substr(text, 1, 20) >= '' ORDER BY substr(text, 1, 20)")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    rows.extend(by_text);
-    Ok(rows)
+    contents_of(&open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
+}
+
+fn contents_of(connection: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
+    let rows = "SELECT number, text FROM rows ORDER BY number";
+    let by_text = "SELECT number, text FROM rows INDEXED BY texts WHERE substr(text, 1, 20) >= '' ORDER BY substr(text, 1, 20)";
+    let mut contents = Vec::new();
+    for query in [rows, by_text] {
+        let mut statement = connection.prepare(query)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        contents.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+    }
+    Ok(contents)
 }
 
 #[track_caller]
@@ -162,11 +171,7 @@ fn a_page_that_is_there_in_part_is_damage() {
 #[test]
 fn what_another_program_writes_is_damage() {
     let place = Place::new();
-    for statement in [
-        "UPDATE rows SET text = 'another' WHERE number = 7",
-        "DELETE FROM rows WHERE number = 7",
-        "INSERT INTO rows VALUES (1000000, 'new')",
-    ] {
+    for statement in CHANGES {
         let path = place.filled();
         let other = Connection::open(&path).unwrap();
         assert_eq!(other.execute(statement, []).unwrap(), 1);
@@ -200,16 +205,16 @@ fn left_behind(place: &Place) -> (PathBuf, Vec<u8>) {
 fn a_log_that_a_crash_left_behind_is_whole() {
     let place = Place::new();
     let (copy, bytes) = left_behind(&place);
-    assert!(!wal::is_torn(&copy).unwrap(), "there is none");
+    assert_eq!(wal::fault(&copy).unwrap(), None, "there is none");
     for whole in [&bytes[..], &[], &bytes[..32], &bytes[..bytes.len() - 100], &bytes[..bytes.len() - 4_120]] {
         fs::write(&copy, whole).unwrap();
-        assert!(!wal::is_torn(&copy).unwrap(), "{} bytes", whole.len());
+        assert_eq!(wal::fault(&copy).unwrap(), None, "{} bytes", whole.len());
     }
     // What an earlier run left behind the last frame.
     let mut longer = bytes.clone();
     longer.extend(bytes[32..32 + 2 * 4_120].iter().map(|byte| byte ^ 0x55));
     fs::write(&copy, longer).unwrap();
-    assert!(!wal::is_torn(&copy).unwrap());
+    assert_eq!(wal::fault(&copy).unwrap(), None);
 }
 
 #[test]
@@ -221,12 +226,14 @@ fn a_log_that_was_changed_in_its_middle_is_torn() {
         let mut flipped = bytes.clone();
         flipped[place] ^= 1 << (place % 8);
         fs::write(&copy, flipped).unwrap();
-        assert!(wal::is_torn(&copy).unwrap(), "byte {place}");
+        assert_eq!(wal::fault(&copy).unwrap(), Some(Fault::Torn), "byte {place}");
     }
     fs::write(&copy, &bytes[..20]).unwrap();
-    assert!(wal::is_torn(&copy).unwrap(), "half a header");
+    assert_eq!(wal::fault(&copy).unwrap(), Some(Fault::Torn), "half a header");
     let mut zeros = bytes.clone();
     zeros[8_000..12_000].fill(0);
     fs::write(&copy, zeros).unwrap();
-    assert!(wal::is_torn(&copy).unwrap());
+    assert_eq!(wal::fault(&copy).unwrap(), Some(Fault::Torn));
 }
+
+mod logs;

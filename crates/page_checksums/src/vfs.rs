@@ -1,9 +1,10 @@
 //! The virtual file system through which SQLite reads and writes such files: the operating system's own, with two
 //! functions replaced.
 //!
-//! SQLite asks a file for its table of functions. After the operating system's file system has opened a database, its
-//! table is exchanged for a copy in which reading checks a page, and writing completes it. Everything else (locks,
-//! shared memory, syncs) stays as it is, and so do write-ahead logs and journals, which are not databases.
+//! SQLite asks a file for its table of functions. After the operating system's file system has opened a database or a
+//! write-ahead log, its table is exchanged for a copy in which reading checks a page, and writing completes it.
+//! Everything else (locks, shared memory, syncs) stays as it is, and so do rollback journals, which a page passes on
+//! its way back into its own file only.
 //!
 //! This is the only unsafe code of the workspace: SQLite's interface for file systems is one of C.
 #![expect(unsafe_code, reason = "SQLite's interface for file systems is one of C")]
@@ -14,7 +15,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rusqlite::{Connection, Error, ffi};
 
-use super::{CHECKSUM_BYTES, c_void, completed, is_whole, page_number};
+use super::{RESERVED_BYTES, c_void, completed, frame, is_whole, page_number};
 
 /// By this name SQLite knows it.
 pub(super) const NAME: &CStr = c"page_checksums";
@@ -29,14 +30,34 @@ unsafe impl Sync for Original {}
 
 static ORIGINAL: OnceLock<Original> = OnceLock::new();
 
+/// The files whose pages are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Database,
+    WriteAheadLog,
+}
+
+impl Kind {
+    /// By the flags with which SQLite opens a file.
+    fn of(flags: c_int) -> Option<Self> {
+        match flags & (ffi::SQLITE_OPEN_MAIN_DB | ffi::SQLITE_OPEN_WAL) {
+            ffi::SQLITE_OPEN_MAIN_DB => Some(Self::Database),
+            ffi::SQLITE_OPEN_WAL => Some(Self::WriteAheadLog),
+            _ => None,
+        }
+    }
+}
+
 /// A table of functions that takes another one's place. SQLite sees the first field only.
 #[repr(C)]
 struct Replaced {
     methods: ffi::sqlite3_io_methods,
     original: *const ffi::sqlite3_io_methods,
+    kind: Kind,
 }
 
-/// One for each table that the operating system's file system has: it chooses by the kind of disk. Never freed.
+/// One for each kind and each table that the operating system's file system has: it chooses by the kind of disk.
+/// Never freed.
 static TABLES: Mutex<Vec<Table>> = Mutex::new(Vec::new());
 
 struct Table(&'static Replaced);
@@ -74,9 +95,9 @@ pub(super) fn register() -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Keeps room for the checksums in the pages of a file that is about to be made. Changes nothing in one that exists.
+/// Keeps room for checksums and marks in the pages of a file that is about to be made. Changes nothing in one that exists.
 pub(super) fn reserve(connection: &Connection) -> rusqlite::Result<()> {
-    let mut bytes = c_int::try_from(CHECKSUM_BYTES).expect("a few bytes");
+    let mut bytes = c_int::try_from(RESERVED_BYTES).expect("a few bytes");
     // SAFETY: the connection is open, and for this request SQLite reads and writes one int.
     let code = unsafe {
         let bytes = ptr::from_mut(&mut bytes).cast::<c_void>();
@@ -107,8 +128,10 @@ unsafe extern "C" fn open(
     unsafe {
         let Some(open) = (**original).xOpen else { return ffi::SQLITE_CANTOPEN };
         let code = open(*original, name, file, flags, out_flags);
-        if flags & ffi::SQLITE_OPEN_MAIN_DB != 0 && !(*file).pMethods.is_null() {
-            (*file).pMethods = &raw const replaced((*file).pMethods).methods;
+        if let Some(kind) = Kind::of(flags)
+            && !(*file).pMethods.is_null()
+        {
+            (*file).pMethods = &raw const replaced((*file).pMethods, kind).methods;
         }
         code
     }
@@ -118,19 +141,28 @@ unsafe extern "C" fn open(
 ///
 /// # Safety
 /// `original` must point to a table of SQLite's, which are constants.
-unsafe fn replaced(original: *const ffi::sqlite3_io_methods) -> &'static Replaced {
+unsafe fn replaced(original: *const ffi::sqlite3_io_methods, kind: Kind) -> &'static Replaced {
     let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(Table(known)) = tables.iter().find(|table| table.0.original == original) {
+    let known = tables.iter().find(|table| table.0.original == original && table.0.kind == kind);
+    if let Some(Table(known)) = known {
         return known;
     }
     // SAFETY: by the contract of this function.
     let mut methods = unsafe { ptr::read(original) };
     // Version 3 adds reading through mapped memory, which passes by `read`.
     methods.iVersion = methods.iVersion.min(2);
-    methods.xRead = Some(read);
-    methods.xWrite = Some(write);
-    methods.xDeviceCharacteristics = Some(device_characteristics);
-    let table: &'static Replaced = Box::leak(Box::new(Replaced { methods, original }));
+    match kind {
+        Kind::Database => {
+            methods.xRead = Some(read);
+            methods.xWrite = Some(write);
+            methods.xDeviceCharacteristics = Some(device_characteristics);
+        }
+        Kind::WriteAheadLog => {
+            methods.xRead = Some(read_log);
+            methods.xWrite = Some(write_log);
+        }
+    }
+    let table: &'static Replaced = Box::leak(Box::new(Replaced { methods, original, kind }));
     tables.push(Table(table));
     table
 }
@@ -138,13 +170,13 @@ unsafe fn replaced(original: *const ffi::sqlite3_io_methods) -> &'static Replace
 /// The functions that stood in a file's table before.
 ///
 /// # Safety
-/// `file` must have been opened by [`open`] as a database.
+/// `file` must have been opened by [`open`] as a database or a write-ahead log.
 unsafe fn original<'f>(file: *mut ffi::sqlite3_file) -> &'f ffi::sqlite3_io_methods {
     // SAFETY: the table of such a file is the first field of a `Replaced`, and neither is ever freed.
     unsafe { &*(*(*file).pMethods.cast::<Replaced>()).original }
 }
 
-/// SQLite calls this to read.
+/// SQLite calls this to read a database.
 unsafe extern "C" fn read(
     file: *mut ffi::sqlite3_file,
     buffer: *mut c_void,
@@ -176,19 +208,71 @@ unsafe extern "C" fn read(
     code
 }
 
-/// SQLite calls this to write.
+/// SQLite calls this to read a write-ahead log.
+unsafe extern "C" fn read_log(
+    file: *mut ffi::sqlite3_file,
+    buffer: *mut c_void,
+    amount: c_int,
+    offset: i64,
+) -> c_int {
+    // SAFETY: only files that were opened here have this function, and SQLite's arguments are handed on as they are.
+    let code = unsafe {
+        let Some(read) = original(file).xRead else { return ffi::SQLITE_IOERR_READ };
+        read(file, buffer, amount, offset)
+    };
+    if code == ffi::SQLITE_OK
+        && let Ok(amount) = usize::try_from(amount)
+        && let Some(place) = frame::place(amount, offset)
+    {
+        // SAFETY: the buffer has `amount` bytes, all of which were just read.
+        let page = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), amount) };
+        if !frame::is_marked(place, page) {
+            return ffi::SQLITE_IOERR_DATA;
+        }
+    }
+    code
+}
+
+/// SQLite calls this to write a database.
 unsafe extern "C" fn write(
     file: *mut ffi::sqlite3_file,
     buffer: *const c_void,
     amount: c_int,
     offset: i64,
 ) -> c_int {
-    // SAFETY: only files that were opened here have this function.
+    // SAFETY: only files that were opened here have this function, and SQLite's buffer has `amount` bytes.
+    unsafe { write_page(file, buffer, amount, offset, page_number, completed) }
+}
+
+/// SQLite calls this to write a write-ahead log.
+unsafe extern "C" fn write_log(
+    file: *mut ffi::sqlite3_file,
+    buffer: *const c_void,
+    amount: c_int,
+    offset: i64,
+) -> c_int {
+    // SAFETY: likewise.
+    unsafe { write_page(file, buffer, amount, offset, frame::place, frame::marked) }
+}
+
+/// Writes a page as it has to stand in its place, and what is no page as it is.
+///
+/// # Safety
+/// `file` must have been opened by [`open`] as a database or a write-ahead log, and `buffer` must have `amount` bytes.
+unsafe fn write_page(
+    file: *mut ffi::sqlite3_file,
+    buffer: *const c_void,
+    amount: c_int,
+    offset: i64,
+    place: fn(usize, i64) -> Option<u64>,
+    complete: fn(u64, &[u8]) -> Vec<u8>,
+) -> c_int {
+    // SAFETY: by the contract of this function.
     let Some(write) = (unsafe { original(file).xWrite }) else { return ffi::SQLITE_IOERR_WRITE };
-    match usize::try_from(amount).ok().and_then(|amount| Some((amount, page_number(amount, offset)?))) {
-        Some((bytes, number)) => {
-            // SAFETY: SQLite's buffer has `amount` bytes.
-            let page = completed(number, unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), bytes) });
+    match usize::try_from(amount).ok().and_then(|amount| Some((amount, place(amount, offset)?))) {
+        Some((bytes, place)) => {
+            // SAFETY: by the contract of this function.
+            let page = complete(place, unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), bytes) });
             // SAFETY: the page that is handed on has as many bytes as SQLite's.
             unsafe { write(file, page.as_ptr().cast(), amount, offset) }
         }

@@ -48,14 +48,15 @@ pub(super) fn damage(folder: &Path, name: &str, dice: &mut Dice) -> String {
     if !path.exists() {
         return "it is not there".to_owned();
     }
-    match dice.below(if name.ends_with("-wal") { 3 } else { 8 }) {
+    match dice.below(if name.ends_with("-wal") { 3 } else { 10 }) {
         0 => flip(&path, dice),
         1 => truncate(&path, dice),
         2 => {
             fs::remove_file(&path).expect("a file can be removed");
             "removed".to_owned()
         }
-        _ => change_rows(&path, dice),
+        3..8 => change_rows(&path, dice, false),
+        _ => format!("{}, left in the write-ahead log", change_rows(&path, dice, true)),
     }
 }
 
@@ -80,8 +81,31 @@ fn truncate(path: &Path, dice: &mut Dice) -> String {
 
 /// Changes rows as somebody would who opens the file with SQLite and, now and then, covers the traces badly: what it
 /// calls from then on is that program's.
-fn change_rows(path: &Path, dice: &mut Dice) -> String {
+fn change_rows(path: &Path, dice: &mut Dice, left_in_log: bool) -> String {
     let file = Connection::open(path).expect("a database");
+    if left_in_log {
+        file.pragma_update(None, "wal_autocheckpoint", 0).expect("a connection");
+    }
+    let how = change_rows_in(&file, dice);
+    if left_in_log {
+        leave_in_log(file, path);
+    }
+    how
+}
+
+/// Closes a file as a program does that is killed.
+pub(crate) fn leave_in_log(file: Connection, path: &Path) {
+    let log = path.with_extension("db-wal");
+    let left = [path, &log].map(|path| fs::read(path).ok());
+    drop(file);
+    for (path, bytes) in [path, &log].into_iter().zip(left) {
+        if let Some(bytes) = bytes {
+            fs::write(path, bytes).expect("a file can be written");
+        }
+    }
+}
+
+fn change_rows_in(file: &Connection, dice: &mut Dice) -> String {
     let names = |kind: &str| -> Vec<String> {
         let query = "SELECT name FROM sqlite_schema WHERE type = ?1 AND name NOT LIKE 'sqlite_stat%'";
         let mut statement = file.prepare(query).expect("a schema");
@@ -98,7 +122,7 @@ fn change_rows(path: &Path, dice: &mut Dice) -> String {
         file.execute_batch(&format!("DROP TRIGGER {trigger}")).expect("a trigger can be dropped");
     }
     let left_out = !triggers.is_empty() && dice.below(8) == 0;
-    let how = change_a_table(&file, &names("table"), dice);
+    let how = change_a_table(file, &names("table"), dice);
     if left_out {
         return format!("{how}, without its triggers");
     }
