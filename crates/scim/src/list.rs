@@ -167,13 +167,16 @@ fn read_sort_path(text: &str, schemas: &[&ResourceSchema]) -> Result<Vec<Option<
     }
     let ends = schemas.iter().filter_map(|schema| path.resolve(schema));
     let mut ends = ends.filter_map(|resolved| resolved.sub_attribute.or(resolved.attribute));
-    let (code, detail) = if ends.any(|end| end.value_type == AttributeType::Complex) {
-        (
-            "sort_by_complex",
-            "sortBy names a complex attribute; name one of its sub-attributes, such as name.familyName",
-        )
+    let complex = ends.find(|end| end.value_type == AttributeType::Complex);
+    let (code, detail) = if let Some(end) = complex {
+        let part = end.sub_attributes.first().map_or("value", |part| &part.name);
+        let detail = format!(
+            "sortBy names a complex attribute; name one of its sub-attributes, such as {path}.{part}"
+        );
+        ("sort_by_complex", detail)
     } else {
-        ("sort_by_unknown", "sortBy must name an attribute that the resources asked for have and return")
+        let detail = "sortBy must name an attribute that the resources asked for have and return";
+        ("sort_by_unknown", detail.to_owned())
     };
     Err(ScimError::new(ScimType::InvalidPath, code, detail))
 }
@@ -197,7 +200,13 @@ fn read_integer(
     code: &'static str,
     text: Option<&str>,
 ) -> Result<Option<i64>, ScimError> {
-    text.map(|text| text.trim().parse())
-        .transpose()
-        .map_err(|_| ScimError::new(scim_type, code, format!("{name} must be a whole number, such as 1")))
+    use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+    let read = |text: &str| match text.trim().parse::<i64>() {
+        Ok(number) => Ok(number),
+        // However large it is, it is a number beyond every page.
+        Err(error) if *error.kind() == PosOverflow => Ok(i64::MAX),
+        Err(error) if *error.kind() == NegOverflow => Ok(i64::MIN),
+        Err(_) => Err(ScimError::new(scim_type, code, format!("{name} must be a whole number, such as 1"))),
+    };
+    text.map(read).transpose()
 }

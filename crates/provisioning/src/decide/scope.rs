@@ -53,8 +53,8 @@ impl<D: Directory> Scope<'_, D> {
             return Ok(resource);
         }
         Err(DecideError::Rejected(Rejection::PreconditionFailed(format!(
-            "the {} was changed since it was read: its ETag is W/\"{}\" now, which If-Match does not name; \
-             read it again",
+            "the {} was changed since it was read: its version is W/\"{}\" now, and the request asks for \
+             another; read it again",
             self.command.resource_type.name(),
             resource.revision,
         ))))

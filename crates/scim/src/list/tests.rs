@@ -56,6 +56,9 @@ fn a_page_is_brought_into_its_limits() {
     check_page(&[("startIndex", "-9223372036854775808"), ("count", "0")], 1, 0);
     let largest = i64::MAX.to_string();
     check_page(&[("startIndex", &largest), ("count", &largest)], i64::MAX.unsigned_abs(), 1_000);
+    let beyond = "9".repeat(30);
+    check_page(&[("startIndex", &beyond), ("count", &beyond)], i64::MAX.unsigned_abs(), 1_000);
+    check_page(&[("startIndex", "-99999999999999999999"), ("count", "-99999999999999999999")], 1, 0);
 }
 
 #[test]
