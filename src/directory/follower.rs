@@ -17,7 +17,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// How long it gathers before it takes in what is new while nobody waits for it: under load, and behind one client that
 /// writes again and again, several batches become one transaction.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Follows the log until the house shuts down or the tenant is halted.
 pub(super) async fn run(directory: Arc<Directory>) {

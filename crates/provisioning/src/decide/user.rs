@@ -143,7 +143,7 @@ fn bring_back<D: Directory>(scope: &Scope<'_, D>, person: &Resource, wanted: Tar
         events.push(set_active_draft(scope, person.id, false, true));
         set_active(&mut old.attributes, true);
     }
-    events.extend(drafts(scope, person.id, &old, &new));
+    events.extend(drafts(scope, person.id, &old, new));
     let decision = Decision::changed(person, events);
     Ok(match decision.outcome {
         Outcome::Changed(id) => Decision { outcome: Outcome::Created(id), ..decision },
@@ -160,13 +160,13 @@ fn settle<D: Directory>(scope: &Scope<'_, D>, user: &Resource, mut new: Target) 
     check_names(&old, &new)?;
     policy::check_user_name(scope, &old, &new)?;
     unique::check(scope, Some(&old), &new)?;
-    Ok(Decision::changed(user, drafts(scope, user.id, &old, &new)))
+    Ok(Decision::changed(user, drafts(scope, user.id, &old, new)))
 }
 
 /// What leads from one state to another: first everything but `active`, then `active`.
-fn drafts<D: Directory>(scope: &Scope<'_, D>, id: ResourceId, old: &Target, new: &Target) -> Vec<Draft> {
+fn drafts<D: Directory>(scope: &Scope<'_, D>, id: ResourceId, old: &Target, new: Target) -> Vec<Draft> {
     let (before, after) = (is_active(&old.attributes), is_active(&new.attributes));
-    let mut still = new.clone();
+    let mut still = new;
     set_active(&mut still.attributes, before);
     let mut events = Vec::new();
     let (names, change) = scope.change(old, &still);
