@@ -15,7 +15,7 @@ pub(crate) const MEMBERS: &str = "members";
 /// One element of a Group's `members`. `display` and `$ref` are derived and not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberRef {
-    /// The `value`: the id of a User or Group, exactly as the client wrote it.
+    /// The `value`: the id of a User or Group. Ids regard no case, so it is in lower case as ours are.
     pub value: String,
     /// The `type`, if the client named one. What the id really is, the directory knows.
     pub member_type: Option<ResourceType>,
@@ -67,7 +67,9 @@ impl MemberRef {
             }
         }
         match value {
-            Some(Value::String(value)) if !value.is_empty() => Ok(Self { value, member_type }),
+            Some(Value::String(value)) if !value.is_empty() => {
+                Ok(Self { value: value.to_ascii_lowercase(), member_type })
+            }
             _ => Err(malformed("have a value, the member's id as a string")),
         }
     }

@@ -214,6 +214,36 @@ fn carry_over(
     Ok(())
 }
 
+/// What must also hold after a PATCH: what is immutable has not changed, part by part, whatever the operations did in
+/// between; and elements that have become equal in every part are one (RFC 7643 section 2.4).
+pub(crate) fn settle(
+    attributes: &mut Object,
+    before: &Object,
+    schema: &ResourceSchema,
+) -> Result<(), ScimError> {
+    carry_over(before, attributes, &schema.core.attributes, "", &|_| false)?;
+    remove_repeated_in(attributes, before);
+    for extension in &schema.extensions {
+        if let (Some(Value::Object(now)), Some(Value::Object(before))) =
+            (attributes.get_mut(&extension.id), before.get(&extension.id))
+        {
+            carry_over(before, now, &extension.attributes, &format!("{}:", extension.id), &|_| false)?;
+            remove_repeated_in(now, before);
+        }
+    }
+    Ok(())
+}
+
+fn remove_repeated_in(attributes: &mut Object, before: &Object) {
+    for (name, value) in attributes {
+        if let Value::Array(elements) = value
+            && before.get(name).and_then(Value::as_array) != Some(elements)
+        {
+            canonical::remove_repeated(elements);
+        }
+    }
+}
+
 /// Required attributes are present and every value has its attribute's type: what must hold after a PATCH. What is
 /// as it was `before` is not looked at again: a schema may have become stricter since, and a leaver's deactivation
 /// must not be refused for what the request does not touch.

@@ -27,8 +27,8 @@ pub(super) fn answered(schema: &ResourceSchema) -> Value {
     for extension in &schema.extensions {
         body["properties"][&extension.id] = object(&extension.attributes, Way::Answer);
     }
-    let urns: Vec<&String> = urns(schema).collect();
-    body["properties"]["schemas"] = json!({"type": "array", "items": {"enum": urns}, "minItems": 1});
+    // A tenant may have extensions of its own.
+    body["properties"]["schemas"] = json!({"type": "array", "items": {"type": "string"}, "contains": {"const": schema.core.id}, "minItems": 1});
     body["properties"]["id"]["format"] = "uuid".into();
     body["required"] = json!(["schemas", "id"]);
     body["description"] = schema.core.description.clone().into();

@@ -60,6 +60,7 @@ impl<'s> Patched<'s> {
     /// Checks the whole document and takes out what is no part of it.
     fn finish(self) -> Result<Target, ScimError> {
         let Self { schema, before, document: mut attributes, .. } = self;
+        resource::settle(&mut attributes, &before, schema)?;
         resource::validate(&attributes, &before, schema)?;
         forget_write_only(&mut attributes, &schema.core);
         for extension in &schema.extensions {

@@ -112,8 +112,9 @@ impl Found<'_> {
         let change = if let Some(values) = values_named(&filter) {
             self.count(values.len())?;
             let mut seen = HashSet::with_capacity(values.len());
-            let first = values.into_iter().filter(|value| seen.insert(*value));
-            MemberChange::Remove(first.map(str::to_owned).collect())
+            // Ids regard no case.
+            let ids = values.into_iter().map(str::to_ascii_lowercase);
+            MemberChange::Remove(ids.filter(|id| seen.insert(id.clone())).collect())
         } else {
             let filter = check_elements(&filter, self.attribute)?;
             check_selectable(&filter)?;

@@ -16,7 +16,7 @@ use crate::{Object, ScimError, ScimType};
 
 /// The most values that one request may look at, each counted for each term of each filter: far more than an
 /// identity provider needs, and well under a second of work.
-const WORK_MAX: usize = 2_000_000;
+const WORK_MAX: usize = 500_000;
 
 const PRIMARY: &str = "primary";
 

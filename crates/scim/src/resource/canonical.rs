@@ -115,7 +115,7 @@ fn element(value: Value, attribute: &Attribute, urn: Option<&str>, dropped: &mut
 }
 
 /// Keeps the first of values that are equal in every part.
-fn remove_repeated(elements: &mut Vec<Value>) {
+pub(super) fn remove_repeated(elements: &mut Vec<Value>) {
     let mut seen = HashSet::with_capacity(elements.len());
     let is_first: Vec<bool> = elements.iter().map(|element| seen.insert(element)).collect();
     let mut is_first = is_first.into_iter();

@@ -344,6 +344,21 @@ fn what_is_immutable_gets_one_value_only() {
     ] {
         check_refused_from(before.clone(), json!([change]), ScimType::Mutability, "immutable_changed");
     }
+    // Nor by a way around.
+    let around =
+        json!([{"op": "remove", "path": "desk"}, {"op": "add", "path": "desk", "value": {"seat": "secret"}}]);
+    check_refused_from(before, around, ScimType::Mutability, "immutable_changed");
+}
+
+#[test]
+fn values_that_become_equal_in_every_part_are_one() {
+    let before =
+        json!({"userName": "a", "emails": [{"value": "s", "type": "w"}, {"value": "r", "type": "w"}]});
+    check_from(
+        before,
+        json!([{"op": "replace", "path": "emails[value eq \"r\"].value", "value": "s"}]),
+        json!({"emails": [{"value": "s", "type": "w"}]}),
+    );
 }
 
 #[test]
