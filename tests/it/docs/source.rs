@@ -1,4 +1,4 @@
-//! The source as text: codes, test names, dialects, environment variables.
+//! The source as text: codes, test names, environment variables.
 //!
 //! A code is an argument where a function or closure takes one: every `fn` with a parameter `code: &'static str` and
 //! every closure with a parameter `code` is a maker of errors, and the words among the arguments of its calls are
@@ -177,30 +177,6 @@ pub(super) fn test_names() -> BTreeSet<String> {
         }
     }
     assert!(names.len() > 300, "{} tests only", names.len());
-    names
-}
-
-/// The names of dialects: `provider.deviation`, as they are noted.
-pub(super) fn dialects() -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for (path, text) in files(true) {
-        if !path.to_string_lossy().contains("/dialect/") {
-            continue;
-        }
-        let text = without_comments(&text);
-        for (at, _) in text.match_indices('"') {
-            let word = quoted(&text[at..]);
-            let parts =
-                word.split_once('.').filter(|_| word.starts_with(|first: char| first.is_ascii_lowercase()));
-            let plain = |part: &str| {
-                !part.is_empty()
-                    && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-            };
-            if parts.is_some_and(|(provider, deviation)| plain(provider) && plain(deviation)) {
-                names.insert(word.to_owned());
-            }
-        }
-    }
     names
 }
 

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::Notes;
 use super::value::note;
+use super::{Dialect, Notes};
 use crate::ResourceSchema;
 use crate::attribute_path::AttributePath;
 use crate::filter::CompareOp;
@@ -145,13 +145,13 @@ impl<'t, 's> Rewriting<'t, 's> {
         let (name, operator, dialect) = match self.tokens.get(index + 1) {
             Some(next) if next.kind == TokenKind::Word && next.range.start == closing.end => {
                 match self.slice(index + 1).strip_prefix('.') {
-                    Some(name) => (name, index + 2, "entra.value_path_sub"),
+                    Some(name) => (name, index + 2, Dialect::EntraValuePathSub),
                     None => return 1,
                 }
             }
-            _ => ("value", index + 1, "entra.value_path_eq"),
+            _ => ("value", index + 1, Dialect::EntraValuePathEq),
         };
-        let present = dialect == "entra.value_path_sub" && self.is_word(operator, "pr");
+        let present = dialect == Dialect::EntraValuePathSub && self.is_word(operator, "pr");
         if !present && !self.is_comparison(operator) {
             return 1;
         }
@@ -193,7 +193,7 @@ impl<'t, 's> Rewriting<'t, 's> {
         if bare == written || !matches!(bare.as_str(), "true" | "false") {
             return None;
         }
-        note(&mut self.notes, "entra.bool_string_filter");
+        note(&mut self.notes, Dialect::EntraBoolStringFilter);
         Some(bare)
     }
 
@@ -207,7 +207,7 @@ impl<'t, 's> Rewriting<'t, 's> {
         if is_literal || (is_number && !is_text) {
             return None;
         }
-        note(&mut self.notes, "authentik.bare_word");
+        note(&mut self.notes, Dialect::AuthentikBareWord);
         Some(serde_json::Value::from(written).to_string())
     }
 

@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::value::{coerce, coerce_object, note};
-use super::{Notes, filter};
+use super::{Dialect, Notes, filter};
 use crate::patch::PatchPath;
 use crate::patch::members::is_members;
 use crate::schema::{Attribute, AttributeType};
@@ -47,7 +47,7 @@ fn op_case(operation: &mut Object, notes: &mut Notes) {
         let lower = op.to_ascii_lowercase();
         if *op != lower && matches!(lower.as_str(), "add" | "remove" | "replace") {
             *op = lower;
-            note(notes, "entra.op_case");
+            note(notes, Dialect::EntraOpCase);
         }
     }
 }
@@ -58,7 +58,7 @@ fn empty_path(operation: &mut Object, notes: &mut Notes) {
         && path.as_str().is_some_and(str::is_empty)
     {
         *path = Value::Null;
-        note(notes, "generic.empty_path");
+        note(notes, Dialect::GenericEmptyPath);
     }
 }
 
@@ -69,7 +69,7 @@ fn urn_dot(path: &mut String, schema: &ResourceSchema, notes: &mut Notes) {
     for end in schemas.map(|schema| schema.id.len()) {
         if path.as_bytes().get(end) == Some(&b'.') && names_schema(&path[..end], schema) {
             path.replace_range(end..=end, ":");
-            note(notes, "entra.urn_dot");
+            note(notes, Dialect::EntraUrnDot);
             return;
         }
     }
@@ -83,7 +83,9 @@ fn names_schema(urn: &str, schema: &ResourceSchema) -> bool {
 fn path_filter(path: &mut String, schema: &ResourceSchema, notes: &mut Notes) {
     let (rewritten, names) = filter::rewrite(path, schema);
     for name in names {
-        note(notes, name);
+        if !notes.contains(&name) {
+            notes.push(name);
+        }
     }
     *path = rewritten.into_owned();
 }
@@ -134,7 +136,7 @@ fn member_remove(
     *value = Value::Null;
     if let Some(place) = member(operation, "path") {
         *place = Value::String(format!("{path}[{filter}]"));
-        note(notes, "entra.member_remove");
+        note(notes, Dialect::EntraMemberRemove);
     }
 }
 
@@ -204,7 +206,7 @@ fn filtered_replace(operation: &mut Object, path: &PatchPath, notes: &mut Notes)
         && !removes
     {
         *op = Value::from("add");
-        note(notes, "entra.filtered_replace");
+        note(notes, Dialect::EntraFilteredReplace);
     }
 }
 

@@ -6,8 +6,8 @@
 
 use serde_json::Value;
 
-use super::Notes;
 use super::value::{coerce_object, note};
+use super::{Dialect, Notes};
 use crate::schemas::ENTERPRISE_USER;
 use crate::{Object, ResourceSchema};
 
@@ -47,13 +47,13 @@ fn rewrite_schemas(object: &mut Object, schema: &ResourceSchema, notes: &mut Not
     let has = |id: &str| urns.iter().any(|urn| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(id)));
     if !has(&schema.core.id) && schema.extensions.iter().any(|extension| has(&extension.id)) {
         urns.insert(0, Value::String(schema.core.id.clone()));
-        note(notes, "entra.core_urn_missing");
+        note(notes, Dialect::EntraCoreUrnMissing);
     }
 }
 
 /// Rewrites URNs that are keys of extension objects, unless the right key is there as well.
 fn rewrite_extension_keys(object: &mut Object, schema: &ResourceSchema, notes: &mut Notes) {
-    let wrong: Vec<(String, (&'static str, &str))> =
+    let wrong: Vec<(String, (Dialect, &str))> =
         object.keys().filter_map(|key| Some((key.clone(), right_urn(key, schema)?))).collect();
     for (key, (dialect, right)) in wrong {
         let taken = object.keys().any(|key| key.eq_ignore_ascii_case(right));
@@ -72,22 +72,22 @@ fn rewrite_extension_keys(object: &mut Object, schema: &ResourceSchema, notes: &
 /// `onelogin.scim1_urn`: `urn:scim:schemas:core:2.0`, `urn:scim:schemas:extension:enterprise:2.0` and the same
 /// with `1.0`. `entra.adscim_uri`: a URI of Microsoft's own with the resource type at its end. `entra.urn_typo`:
 /// the last colon is missing, `…:enterprise:2.0User`.
-fn right_urn<'s>(urn: &str, schema: &'s ResourceSchema) -> Option<(&'static str, &'s str)> {
+fn right_urn<'s>(urn: &str, schema: &'s ResourceSchema) -> Option<(Dialect, &'s str)> {
     let core = schema.core.id.as_str();
     let type_name = schema.resource_type.name();
     if is_scim_1(urn, SCIM_1_CORE, type_name) {
-        return Some(("onelogin.scim1_urn", core));
+        return Some((Dialect::OneLoginScim1Urn, core));
     }
     if is_scim_1(urn, SCIM_1_ENTERPRISE, type_name) {
-        return Some(("onelogin.scim1_urn", &schema.extension(ENTERPRISE_USER)?.id));
+        return Some((Dialect::OneLoginScim1Urn, &schema.extension(ENTERPRISE_USER)?.id));
     }
     if let Some(rest) = strip(urn, ADSCIM) {
         let rest = strip(rest, "2.0/").unwrap_or(rest);
-        return rest.eq_ignore_ascii_case(type_name).then_some(("entra.adscim_uri", core));
+        return rest.eq_ignore_ascii_case(type_name).then_some((Dialect::EntraAdscimUri, core));
     }
     let extensions = schema.extensions.iter().map(|extension| extension.id.as_str());
     let right = std::iter::once(core).chain(extensions).find(|id| misses_last_colon(urn, id))?;
-    Some(("entra.urn_typo", right))
+    Some((Dialect::EntraUrnTypo, right))
 }
 
 /// Whether the URN is a SCIM 1 prefix with one of its releases and, if anything, the resource type behind it.

@@ -6,12 +6,13 @@
 
 use serde_json::{Value, json};
 
-use super::Notes;
+use super::{Dialect, Notes};
 use crate::schema::{Attribute, AttributeType, Schema};
 use crate::{Object, ResourceSchema};
 
 /// Records that a dialect rewrote something, once for each name.
-pub(crate) fn note(notes: &mut Notes, name: &'static str) {
+pub(crate) fn note(notes: &mut Notes, dialect: Dialect) {
+    let name = dialect.name();
     if !notes.contains(&name) {
         notes.push(name);
     }
@@ -82,7 +83,7 @@ fn bool_string(value: &mut Value, notes: &mut Notes) {
         return;
     };
     *value = Value::Bool(boolean);
-    note(notes, "entra.bool_string");
+    note(notes, Dialect::EntraBoolString);
 }
 
 /// `entra.complex_list`: the object of a singular complex attribute inside an array, as Entra sends `manager`:
@@ -92,7 +93,7 @@ fn complex_list(value: &mut Value, notes: &mut Notes) {
         && let [only @ Value::Object(_)] = elements.as_mut_slice()
     {
         *value = only.take();
-        note(notes, "entra.complex_list");
+        note(notes, Dialect::EntraComplexList);
     }
 }
 
@@ -102,7 +103,7 @@ fn complex_text(value: &mut Value, attribute: &Attribute, notes: &mut Notes) {
     let Value::String(text) = &mut *value else { return };
     let Some(inner) = attribute.sub_attribute("value") else { return };
     *value = if text.is_empty() { Value::Null } else { json!({ (&inner.name): std::mem::take(text) }) };
-    note(notes, "entra.complex_text");
+    note(notes, Dialect::EntraComplexText);
 }
 
 /// `entra.wrapped_value`: a simple singular value wrapped like an element of a multi-valued attribute,
@@ -113,7 +114,7 @@ fn wrapped_value(value: &mut Value, notes: &mut Notes) {
         && let Some((_, inner)) = members.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case("value"))
     {
         *value = inner.take();
-        note(notes, "entra.wrapped_value");
+        note(notes, Dialect::EntraWrappedValue);
     }
 }
 
@@ -153,7 +154,7 @@ fn nest_dotted_keys(members: &mut Object, schema: &Schema, notes: &mut Notes) {
     for (key, route) in flat {
         let Some(value) = members.remove(&key) else { continue };
         match place(members, &route, value) {
-            Ok(()) => note(notes, "entra.dotted_key"),
+            Ok(()) => note(notes, Dialect::EntraDottedKey),
             Err(value) => {
                 members.insert(key, value);
             }
@@ -163,7 +164,7 @@ fn nest_dotted_keys(members: &mut Object, schema: &Schema, notes: &mut Notes) {
 
 /// A key that names something deeper, with the way to it in schema spelling.
 struct FlatKey<'s> {
-    dialect: &'static str,
+    dialect: Dialect,
     route: Vec<&'s str>,
 }
 
@@ -190,11 +191,11 @@ impl<'s> FlatKey<'s> {
             return Some(Self { dialect, route: attribute_route(name, &schema.core)? });
         }
         if let Some(route) = attribute_route(key, &schema.core) {
-            return Some(Self { dialect: "entra.dotted_key", route });
+            return Some(Self { dialect: Dialect::EntraDottedKey, route });
         }
         let mut routes = schema.extensions.iter().filter_map(|extension| extension_route(key, extension));
         let route = routes.next()?;
-        routes.next().is_none().then_some(Self { dialect: "entra.bare_extension_name", route })
+        routes.next().is_none().then_some(Self { dialect: Dialect::EntraBareExtensionName, route })
     }
 }
 
@@ -206,13 +207,13 @@ fn extension_route<'s>(name: &str, extension: &'s Schema) -> Option<Vec<&'s str>
 }
 
 /// The part of a key behind a URN and a colon or dot, and the name of the dialect that writes it so.
-fn strip_urn<'k>(key: &'k str, urn: &str) -> Option<(&'static str, &'k str)> {
+fn strip_urn<'k>(key: &'k str, urn: &str) -> Option<(Dialect, &'k str)> {
     let (head, tail) = key.split_at_checked(urn.len())?;
     if !head.eq_ignore_ascii_case(urn) {
         return None;
     }
-    let colon = tail.strip_prefix(':').map(|name| ("entra.urn_key", name));
-    colon.or_else(|| tail.strip_prefix('.').map(|name| ("entra.urn_dot", name)))
+    let colon = tail.strip_prefix(':').map(|name| (Dialect::EntraUrnKey, name));
+    colon.or_else(|| tail.strip_prefix('.').map(|name| (Dialect::EntraUrnDot, name)))
 }
 
 /// `attribute` or `attribute.subAttribute` in schema spelling. A sub-attribute of a multi-valued attribute has
