@@ -39,6 +39,7 @@ pub(crate) enum Client {
     Generic,
     Okta,
     Entra,
+    OneLogin,
 }
 
 /// One thing that happens.
@@ -126,6 +127,7 @@ impl Client {
             Self::Generic => "generic",
             Self::Okta => "okta",
             Self::Entra => "entra",
+            Self::OneLogin => "onelogin",
         }
     }
 }
