@@ -35,6 +35,7 @@ use provisioning::command::{Command, Origin};
 use provisioning::tenancy::Tenancy;
 use provisioning::{Header, Recorded, Rejection, Resource, ResourceId, Revision, StreamId};
 use scim::ResourceType;
+use scim::dialect::Notes;
 use scim::schemas::Schemas;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -67,8 +68,8 @@ pub struct Written {
     pub created: bool,
     /// The revisions that were recorded; empty if nothing changed.
     pub revisions: std::ops::Range<u64>,
-    /// Names of what was tolerated.
-    pub notes: Vec<&'static str>,
+    /// The dialects that were met when it was decided.
+    pub notes: Notes,
 }
 
 /// Why a write was not carried out. Nothing is recorded, unless it says otherwise.

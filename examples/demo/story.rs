@@ -43,7 +43,7 @@ fn print(moment: &Moment<'_>) {
             wait(*pause);
             println!("\n  {title}");
         }
-        Moment::Answered { request, response } => {
+        Moment::Answered { request, response, .. } => {
             println!("     {} {} -> {}", request.method, request.path, response.status);
         }
     }

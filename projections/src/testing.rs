@@ -104,14 +104,7 @@ pub(crate) fn members_removed(group: u128, members: &[u128]) -> Draft {
 /// The first page of a list of resources of one type, in the order of their creation.
 pub(crate) fn list_of(resource_type: ResourceType, filter: Option<TypedFilter>) -> ListQuery {
     let part = Part { resource_type, filter, sort_by: None, returned: Returned::Default };
-    ListQuery {
-        parts: vec![part],
-        order: Order::Created,
-        start_index: 1,
-        cursor: None,
-        count: 99,
-        notes: Vec::new(),
-    }
+    ListQuery { parts: vec![part], order: Order::Created, start_index: 1, cursor: None, count: 99 }
 }
 
 /// A log that gives each transaction one second more than the one before.

@@ -201,6 +201,10 @@ fn text(request: &Value) -> String {
     ];
     let lines: Vec<(&str, &Value)> = lines.iter().map(|(label, value)| (*label, value)).collect();
     let mut text = words::fields(&lines);
+    for note in contents["notes"].as_array().into_iter().flatten() {
+        let [dialect, place] = [&note["dialect"], &note["place"]].map(words::value);
+        writeln!(text, "  {dialect} at {place}").expect("writing to a String does not fail");
+    }
     if !contents["body"].is_null() {
         let body = format!("{:#}", contents["body"]);
         text.extend(["\nbody\n"]);

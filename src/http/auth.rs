@@ -64,6 +64,15 @@ fn presented(request: &HttpRequest) -> Result<Option<String>, Failure> {
     Ok(Some(rest.to_owned()))
 }
 
+/// Whether credentials are sent as RFC 6750 and RFC 7617 have it, not just pasted: `generic.token_form`.
+pub fn is_in_rfc_form(request: &HttpRequest) -> bool {
+    let Some(value) = request.headers().get(header::AUTHORIZATION) else { return true };
+    let text = value.to_str().unwrap_or_default().trim();
+    let Some((scheme, credentials)) = text.split_once(' ') else { return text.is_empty() };
+    let known = ["bearer", "basic"].iter().any(|known| known.eq_ignore_ascii_case(scheme));
+    known && !credentials.trim().contains(char::is_whitespace)
+}
+
 fn basic_password(encoded: &str) -> Option<String> {
     use base64::Engine as _;
     let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;

@@ -10,6 +10,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use projections::ViewError;
 use provisioning::Rejection;
+use scim::dialect::{Note, Refusal};
 use scim::{ScimError, ScimType};
 use serde_json::{Value, json};
 
@@ -180,6 +181,19 @@ impl From<ScimError> for Failure {
     }
 }
 
+impl From<Note> for Failure {
+    fn from(note: Note) -> Self {
+        let detail = note.to_string();
+        let status = match note.dialect.refusal() {
+            Refusal::Scim(scim_type) => return ScimError::new(scim_type, "dialect_refused", detail).into(),
+            Refusal::NotFound => StatusCode::NOT_FOUND,
+            Refusal::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Refusal::Unauthorized => StatusCode::UNAUTHORIZED,
+        };
+        Self::new(status, "dialect_refused", detail)
+    }
+}
+
 impl From<Rejection> for Failure {
     fn from(rejection: Rejection) -> Self {
         match rejection {
@@ -188,6 +202,7 @@ impl From<Rejection> for Failure {
                 Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
             }
             Rejection::Scim(error) => error.into(),
+            Rejection::Deviation(note) => note.into(),
             Rejection::Forbidden { code, detail } => Self::new(StatusCode::FORBIDDEN, code, detail),
             Rejection::Conflict { code, detail } => Self::new(StatusCode::CONFLICT, code, detail),
             Rejection::Invalid { code, detail } => Self::new(StatusCode::BAD_REQUEST, code, detail),

@@ -7,6 +7,7 @@
 mod body;
 mod bulk;
 mod conditions;
+mod deviations;
 mod discovery;
 mod list;
 mod media;
@@ -22,6 +23,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use percent_encoding::percent_decode_str;
 use provisioning::ResourceId;
 use provisioning::tenancy::PutUnknown;
+use scim::dialect::Notes;
 use scim::{ResourceType, ScimError, ScimType};
 
 use super::error::Failure;
@@ -123,6 +125,8 @@ struct ScimRequest<'r> {
     base: String,
     /// Decoded query parameters.
     parameters: Vec<(String, String)>,
+    /// Whether the tenant refuses what deviates from the RFCs.
+    strict: bool,
 }
 
 /// Answers every request that is not admin, audit or health.
@@ -153,11 +157,15 @@ async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> R
     if let Some(route) = &route {
         context::set_route(http, route.template());
     }
-    let parameters = query::decode(http.query_string())?;
+    let mut parameters = query::decode(http.query_string())?;
+    let notes =
+        route.as_ref().map(|route| deviations::of(http, base_path, (route, &segments), &mut parameters));
+    let notes = notes.unwrap_or_default();
     if let Some(route) = route.as_ref().filter(|route| route.is_discovery())
         && auth::is_anonymous(http)
     {
         let directory = anonymous_tenant(http, house, base_path)?;
+        deviations::tolerate(http, directory.tenancy().settings.is_strict(), &notes)?;
         let (base, schemas) = (base_url(http, house, &directory), directory.schemas());
         return discovery::answer(http, route, &base, &schemas, &parameters);
     }
@@ -173,6 +181,8 @@ async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> R
     };
     let directory = Arc::clone(&client.directory);
     check_address(http, &directory, base_path)?;
+    let strict = directory.tenancy().settings.is_strict();
+    deviations::tolerate(http, strict, &notes)?;
     let Some(route) = route else {
         body::glimpse(http, payload).await;
         let detail = "there is nothing at this path below the tenant's SCIM base URL; the endpoints are /Users, \
@@ -189,11 +199,16 @@ async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> R
         return Err(Failure::view_behind());
     }
     let base = base_url(http, house, &directory);
-    let request = ScimRequest { http, house, client, directory, base, parameters };
+    let request = ScimRequest { http, house, client, directory, base, parameters, strict };
     request.answer(route, payload).await
 }
 
 impl ScimRequest<'_> {
+    /// Writes notes down, and refuses what was noted if the tenant is strict.
+    fn tolerate(&self, notes: &Notes) -> Result<(), Failure> {
+        deviations::tolerate(self.http, self.strict, notes)
+    }
+
     async fn answer(&self, route: Route, payload: web::Payload) -> Result<HttpResponse, Failure> {
         let reads = matches!(*self.http.method(), Method::GET | Method::HEAD);
         match (&route, self.http.method()) {

@@ -11,11 +11,12 @@ use std::time::Duration;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::{Method, header};
 use actix_web::{HttpMessage as _, HttpRequest};
-use provisioning::{ClientId, ResourceId, TokenId};
+use provisioning::{ClientId, Rejection, ResourceId, TokenId};
+use scim::dialect::Notes;
 
 use super::error::{ERROR_CODE_HEADER, Failure};
 use super::{House, context};
-use crate::directory::Directory;
+use crate::directory::{Directory, WriteError};
 use crate::request_log::Entry;
 
 /// A larger body is not looked at by the log.
@@ -32,7 +33,7 @@ struct Trace {
     token: Option<TokenId>,
     resource: Option<ResourceId>,
     revisions: Option<Range<u64>>,
-    notes: Vec<&'static str>,
+    notes: Notes,
     results: Option<u64>,
     body: Option<Vec<u8>>,
     body_bytes: usize,
@@ -87,17 +88,31 @@ pub(super) fn body(http: &HttpRequest, bytes: impl AsRef<[u8]> + Into<Vec<u8>>) 
 }
 
 /// The resource that a write made, or is about, and what was recorded.
-pub(super) fn written(
-    http: &HttpRequest,
-    resource: Option<ResourceId>,
-    revisions: Range<u64>,
-    notes: &[&'static str],
-) {
+pub(super) fn written(http: &HttpRequest, resource: Option<ResourceId>, revisions: Range<u64>) {
     note(http, |trace| {
         trace.resource = resource;
         trace.revisions = Some(revisions);
-        trace.notes.extend(notes);
     });
+}
+
+/// The dialects of a request, whatever will come of it.
+pub(super) fn noted(http: &HttpRequest, notes: &Notes) {
+    if !notes.is_empty() {
+        note(http, |trace| trace.notes.extend(notes.clone()));
+    }
+}
+
+/// A write that was refused: which dialect a strict tenant did not take, if that is why.
+pub(super) fn refused(http: &HttpRequest, error: &WriteError) {
+    if let WriteError::Rejected(Rejection::Deviation(deviation)) = error {
+        note(http, |trace| trace.notes.note(deviation.dialect, &deviation.place));
+    }
+}
+
+/// The names of the dialects that were noted so far.
+pub(super) fn notes(http: &HttpRequest) -> String {
+    let extensions = http.extensions();
+    extensions.get::<Trace>().map(|trace| trace.notes.names().join(",")).unwrap_or_default()
 }
 
 /// How many resources a list found.

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use scim::dialect::Note;
 use scim::fold;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -47,6 +48,20 @@ struct Kept<'e> {
     body: Option<Value>,
     body_bytes: usize,
     detail: Option<&'e str>,
+    notes: Vec<Noted<'e>>,
+}
+
+/// A dialect that was met, and where.
+#[derive(Serialize)]
+struct Noted<'e> {
+    dialect: &'static str,
+    place: &'e str,
+}
+
+impl<'e> Noted<'e> {
+    fn of(note: &'e Note) -> Self {
+        Self { dialect: note.dialect.name(), place: &note.place }
+    }
 }
 
 /// How a name is written so that two that are the same are equal.
@@ -97,6 +112,7 @@ pub(super) fn of(entry: &Entry, secrets: &Secrets) -> Contents {
         body,
         body_bytes: entry.body_bytes,
         detail: entry.detail.as_deref(),
+        notes: entry.notes.iter().map(Noted::of).collect(),
     };
     let kept = serde_json::to_vec(&kept).expect("texts, numbers and JSON can be written as JSON");
     Contents { names: names.found, filter: filter.as_deref().map(filter_shape::of), kept }

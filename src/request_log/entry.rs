@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use provisioning::{ClientId, RequestId, ResourceId, Timestamp, TokenId};
+use scim::dialect::Notes;
 
 use crate::directory::Directory;
 
@@ -44,8 +45,8 @@ pub struct Entry {
     pub resource: Option<ResourceId>,
     /// What was recorded; `None` if nothing was asked to be written, empty if nothing changed.
     pub revisions: Option<Range<u64>>,
-    /// Names of what was tolerated.
-    pub notes: Vec<&'static str>,
+    /// What was tolerated, or refused by a strict tenant.
+    pub notes: Notes,
     /// Where it came from.
     pub source_ip: Option<IpAddr>,
     /// What sent it, as it says itself.

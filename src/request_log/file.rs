@@ -209,7 +209,7 @@ fn insert(
             entry.results.map(sql),
             micros(entry.duration),
             entry.resource.map(|id| id.to_string()),
-            (!entry.notes.is_empty()).then(|| entry.notes.join(",")),
+            (!entry.notes.is_empty()).then(|| entry.notes.names().join(",")),
             revisions.map(|revisions| sql(revisions.start)),
             revisions.map(|revisions| sql(revisions.end)),
             sealed,

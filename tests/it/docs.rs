@@ -13,7 +13,7 @@ use std::path::Path;
 
 use muster::config::Config;
 use provisioning::tenancy::Settings;
-use scim::dialect::Dialect;
+use scim::dialect::{Dialect, Refusal};
 use serde_json::Value;
 
 use pages::{Page, is_word};
@@ -96,6 +96,17 @@ fn every_dialect_has_its_row_and_every_row_its_dialect() {
         .collect();
     let names = Dialect::ALL.iter().map(|dialect| dialect.name().to_owned()).collect();
     assert_same("docs/scim-conformance.md", &documented, &names);
+    for cells in page.table_after("## Dialects") {
+        let name = pages::code_words(&cells[0]).remove(0);
+        let dialect = Dialect::ALL.iter().find(|dialect| dialect.name() == name).expect("it is one of them");
+        let strict = match dialect.refusal() {
+            Refusal::Scim(scim_type) => format!("400 `{scim_type}`"),
+            Refusal::NotFound => "404".to_owned(),
+            Refusal::MediaType => "415".to_owned(),
+            Refusal::Unauthorized => "401".to_owned(),
+        };
+        assert_eq!(cells[4], strict, "what a strict tenant answers to {name}");
+    }
 }
 
 #[test]

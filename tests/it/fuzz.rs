@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use muster::randomness::SeededRandomness;
 use muster::sealing::{MasterKey, TextSeal};
 use scim::attribute_path::AttributePath;
+use scim::dialect::Notes;
 use scim::filter::{parse, typed};
 use scim::list::cursor::Cursor;
 use scim::patch::members::split;
@@ -106,7 +107,7 @@ fn fuzz(plan: &Plan, file: &str, read: impl Fn(&[u8]) -> bool) {
 fn read_filter(text: &str, schemas: &Schemas) -> bool {
     for resource_type in [ResourceType::User, ResourceType::Group] {
         let schema = schemas.of(resource_type);
-        let (rewritten, _) = dialect::filter_text(text, schema);
+        let rewritten = dialect::filter_text(text, schema, &mut Notes::new());
         if let Ok(filter) = parse::parse(&rewritten) {
             black_box(typed::check(&filter, schema).is_ok());
         }
@@ -124,9 +125,9 @@ fn read_patch(bytes: &[u8], schemas: &Schemas) -> bool {
     for resource_type in [ResourceType::User, ResourceType::Group] {
         let schema = schemas.of(resource_type);
         let mut body = body.clone();
-        let _notes = dialect::patch_body(&mut body, schema);
+        dialect::patch_body(&mut body, schema, &mut Notes::new());
         let again = body.clone();
-        let _notes = dialect::patch_body(&mut body, schema);
+        dialect::patch_body(&mut body, schema, &mut Notes::new());
         assert_eq!(body, again, "what was rewritten is in RFC form");
         let Ok(request) = patch::parse::parse(body, schema) else { continue };
         let Ok((own, _)) = split(request, schema) else { continue };

@@ -14,6 +14,7 @@ mod corruption;
 mod crash;
 mod cursor_walk;
 mod cursors;
+mod dialects;
 mod dice;
 mod docs;
 mod engine;

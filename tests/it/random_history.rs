@@ -292,6 +292,7 @@ fn code(error: &WriteError) -> &'static str {
             Rejection::NotFound(_) => "not_found",
             Rejection::PreconditionFailed(_) => "precondition",
             Rejection::Scim(error) => error.code,
+            Rejection::Deviation(note) => note.dialect.name(),
             Rejection::Forbidden { code, .. }
             | Rejection::Invalid { code, .. }
             | Rejection::Conflict { code, .. } => code,

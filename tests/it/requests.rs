@@ -11,6 +11,7 @@ use muster::directory::Directory;
 use muster::request_log::{Entry, FILE, QUEUE_REQUESTS_MAX, Reader, RequestLog, Row, Totals, Wanted};
 use muster::telemetry::Metrics;
 use provisioning::RequestId;
+use scim::dialect::Notes;
 use serde_json::{Value, json};
 
 use crate::harness::{Tenant, TestService, send};
@@ -249,7 +250,7 @@ fn read(directory: &Arc<Directory>, service: &TestService) -> Entry {
         results: Some(0),
         resource: None,
         revisions: None,
-        notes: Vec::new(),
+        notes: Notes::default(),
         source_ip: None,
         user_agent: None,
         body: None,

@@ -290,7 +290,7 @@ async fn every_setting_has_a_value_from_the_first_event_on() {
     let expected = json!({
         "tenant": "acme", "base_path": "/acme/scim/v2", "host": null, "unknown_members": null, "delete": "delete",
         "put_omitted": "keep", "put_unknown": "not_found", "post_deactivated": "conflict", "initial": "active",
-        "mode": null, "publish_from": null,
+        "mode": null, "publish_from": null, "strict": null,
         "schemas": null, "enforce_canonical_values": null, "groups": null, "user_name": null, "attributes": null,
     });
     assert_eq!(shown, expected);

@@ -9,13 +9,29 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
+use muster::request_log::{Reader, Wanted};
+use scim::dialect::Dialect;
+use serde_json::{Value, json};
 
-use self::player::{Conversation, Request, Response, Service, play};
+use self::player::{Conversation, Moment, Request, Response, Service, play};
 use crate::harness::TestService;
 
 /// The file that makes thousands of users: played once, as the first in a new tenant.
 pub(crate) const CROWD: &str = "okta/group-with-5000-members.json";
+
+/// Whose requests are played beside those of Okta and Entra, and forms that nobody in particular sends.
+const OTHERS: [&str; 10] = [
+    "authentik",
+    "generic",
+    "google",
+    "jumpcloud",
+    "keycloak",
+    "onelogin",
+    "pingfederate",
+    "rauthy",
+    "rippling",
+    "sailpoint",
+];
 
 /// Larger than the largest answer: a group with 5,000 members.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -46,6 +62,66 @@ async fn all_entra_conversations_hold_one_after_the_other_in_one_tenant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_conversation_of_other_providers_holds_in_a_tenant_of_its_own() {
+    for folder in OTHERS {
+        play_each_alone(folder).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_conversations_of_other_providers_hold_one_after_the_other_in_one_tenant() {
+    let service = TestService::start().await;
+    let tenant = service.create_tenant("others", "generic").await;
+    let mut failures = Vec::new();
+    for conversation in OTHERS.iter().flat_map(|folder| conversations(folder)) {
+        let account = Service { base: tenant.base_url.clone(), token: tenant.token.clone() };
+        failures.extend(play_over_http(conversation, account).await.mismatch);
+    }
+    assert_none(&failures);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_of_the_rfcs_hold_in_a_strict_tenant() {
+    let service = TestService::start().await;
+    let settings = json!({"settings": {"strict": true}});
+    let tenant = service.create_tenant_with("rfc", settings).await;
+    let mut failures = Vec::new();
+    for conversation in conversations("rfc") {
+        let account = Service { base: tenant.base_url.clone(), token: tenant.token.clone() };
+        failures.extend(play_over_http(conversation, account).await.mismatch);
+    }
+    assert_none(&failures);
+}
+
+#[test]
+fn every_dialect_is_noted_in_some_conversation() {
+    let folders = ["okta", "entra"].into_iter().chain(OTHERS);
+    let mut noted = BTreeSet::new();
+    for path in folders.flat_map(files) {
+        let text = std::fs::read_to_string(&path).expect("the file is there");
+        gather_notes(&serde_json::from_str(&text).expect("the file is JSON"), &mut noted);
+    }
+    let known: BTreeSet<String> = Dialect::ALL.iter().map(|dialect| dialect.name().to_owned()).collect();
+    // It needs a tenant that keeps some attributes only, as `settings.rs` makes one.
+    noted.insert(Dialect::AttributesNotKept.name().to_owned());
+    let missing: Vec<_> = known.difference(&noted).collect();
+    let unknown: Vec<_> = noted.difference(&known).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "in no file: {missing:?}; no dialects: {unknown:?}");
+}
+
+fn gather_notes(value: &Value, noted: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            let told = members.get("response").and_then(|response| response["notes"].as_array());
+            noted.extend(told.into_iter().flatten().filter_map(|note| note.as_str().map(str::to_owned)));
+            members.values().for_each(|member| gather_notes(member, noted));
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather_notes(item, noted)),
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_example_of_the_rfcs_is_accepted_and_answered_in_a_tenant_of_its_own() {
     play_each_alone("rfc").await;
 }
@@ -60,7 +136,7 @@ fn every_personal_value_of_the_files_is_listed_and_every_listed_one_is_there() {
     let list = std::fs::read_to_string(wire_folder().join("personal-values.txt")).expect("the list is there");
     let mut personal = BTreeSet::new();
     let mut texts = String::new();
-    for path in ["okta", "entra", "rfc", "demo"].iter().flat_map(|folder| files(folder)) {
+    for path in ["okta", "entra", "rfc", "demo"].into_iter().chain(OTHERS).flat_map(files) {
         let text = std::fs::read_to_string(&path).expect("the file is there");
         let file: Value = serde_json::from_str(&text).expect("the file is JSON");
         gather_from_requests(&file, &mut personal);
@@ -78,10 +154,12 @@ async fn play_each_alone(folder: &str) {
     let mut failures = Vec::new();
     for (number, conversation) in conversations(folder).into_iter().enumerate() {
         if conversation.file() != CROWD {
-            let tenant =
-                service.create_tenant(&format!("{folder}-{number}"), conversation.client.kind()).await;
+            let (name, file) = (format!("{folder}-{number}"), conversation.file().to_owned());
+            let tenant = service.create_tenant(&name, conversation.client.kind()).await;
             let account = Service { base: tenant.base_url, token: tenant.token };
-            failures.extend(play_over_http(conversation, account).await);
+            let played = play_over_http(conversation, account).await;
+            failures.extend(played.mismatch);
+            failures.extend(check_notes(&service, &name, &file, &played.noted).await);
         }
     }
     assert_none(&failures);
@@ -94,9 +172,34 @@ async fn play_all_together(folder: &str) {
     let mut failures = Vec::new();
     for conversation in conversations {
         let account = Service { base: tenant.base_url.clone(), token: tenant.token.clone() };
-        failures.extend(play_over_http(conversation, account).await);
+        failures.extend(play_over_http(conversation, account).await.mismatch);
     }
     assert_none(&failures);
+}
+
+/// Compares what was noted of each request with what its file says.
+async fn check_notes(
+    service: &TestService,
+    tenant: &str,
+    file: &str,
+    noted: &[(String, Vec<String>)],
+) -> Vec<String> {
+    if noted.is_empty() {
+        return Vec::new();
+    }
+    service.house().request_log.flush().await;
+    let directory = service.house().directories.tenant(tenant).expect("the tenant is open");
+    let rows =
+        Reader::open(&directory).unwrap().rows(&Wanted { limit: 10_000, ..Wanted::default() }).unwrap();
+    let mut failures = Vec::new();
+    for (id, expected) in noted {
+        let row = rows.iter().find(|row| row.id.as_deref() == Some(id)).expect("each request has a row");
+        if row.notes != *expected {
+            let request = format!("{} {}", row.method, row.route);
+            failures.push(format!("{file}: {request}: expected the notes {expected:?}, got {:?}", row.notes));
+        }
+    }
+    failures
 }
 
 #[track_caller]
@@ -127,13 +230,28 @@ fn wire_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire")
 }
 
-/// Plays one conversation; the mismatch, if there is one.
-async fn play_over_http(conversation: Conversation, service: Service) -> Option<String> {
+/// What became of a conversation.
+struct Played {
+    /// What did not hold.
+    mismatch: Option<String>,
+    /// Requests by their ids, with what has to be noted of them.
+    noted: Vec<(String, Vec<String>)>,
+}
+
+/// Plays one conversation.
+async fn play_over_http(conversation: Conversation, service: Service) -> Played {
     let played = tokio::task::spawn_blocking(move || {
-        let agent = agent();
-        play(&conversation, &service, &mut |request| send(&agent, request), &mut |_| ())
+        let (agent, mut noted) = (agent(), Vec::new());
+        let mut observe = |moment: &Moment<'_>| {
+            if let Moment::Answered { response, notes: Some(notes), .. } = moment {
+                let id = response.header("x-request-id").expect("answers bear ids").to_owned();
+                noted.push((id, notes.to_vec()));
+            }
+        };
+        let played = play(&conversation, &service, &mut |request| send(&agent, request), &mut observe);
+        Played { mismatch: played.err().map(|mismatch| mismatch.to_string()), noted }
     });
-    played.await.expect("the player does not panic").err().map(|mismatch| mismatch.to_string())
+    played.await.expect("the player does not panic")
 }
 
 pub(crate) fn agent() -> ureq::Agent {

@@ -1,6 +1,7 @@
 //! Why a command is refused, in the order of the checks.
 
 use scim::ScimError;
+use scim::dialect::Note;
 
 /// A refusal: a fact about the state, in the terms of whoever asked. Names ids and attributes, never values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +15,9 @@ pub enum Rejection {
     /// The request breaks a rule of SCIM or of the schemas.
     #[error(transparent)]
     Scim(#[from] ScimError),
+    /// The request deviates from the RFCs, and the tenant is strict.
+    #[error("{0}")]
+    Deviation(Note),
     /// The tenant's policy forbids it (403).
     #[error("{detail}")]
     Forbidden {

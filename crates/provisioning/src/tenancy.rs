@@ -184,6 +184,8 @@ pub struct Settings {
     pub schemas: Option<Additions>,
     /// Paths of attributes that take their canonical values only.
     pub enforce_canonical_values: Option<Vec<String>>,
+    /// Whether requests that deviate from the RFCs are refused; `None`: they are understood and noted.
+    pub strict: Option<bool>,
 }
 
 impl Settings {
@@ -195,6 +197,11 @@ impl Settings {
     /// Whether nothing of the tenant is published.
     pub fn observes(&self) -> bool {
         self.mode_in_force() == Mode::Observe
+    }
+
+    /// Whether requests that deviate from the RFCs are refused.
+    pub fn is_strict(&self) -> bool {
+        self.strict == Some(true)
     }
 
     /// What users and groups of the tenant look like. Made anew with each call: keep it.

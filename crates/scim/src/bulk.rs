@@ -12,6 +12,7 @@ mod rename;
 
 use serde_json::{Value, json};
 
+use crate::dialect::Notes;
 use crate::{Object, ResourceType, ScimError};
 
 /// The schema of a request.
@@ -82,6 +83,8 @@ pub struct Operation {
     pub path: Option<Path>,
     /// What it asks for, or why that cannot be read.
     pub asked: Result<Asked, ScimError>,
+    /// What was noted of its form, but for its `data`.
+    pub notes: Notes,
 }
 
 impl Operation {

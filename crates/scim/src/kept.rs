@@ -9,10 +9,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::Object;
+use crate::dialect::{Dialect, Notes, Place};
 use crate::fold::fold;
-
-/// How a request is noted of which something was left out.
-pub const NOT_KEPT: &str = "attributes.not_kept";
 
 /// Parts of an element that stay with whatever is kept of it: they say which element it is.
 const WITH_ITS_ELEMENT: [&str; 2] = ["type", "primary"];
@@ -35,10 +33,12 @@ pub(crate) struct KeptPath {
 }
 
 impl Kept {
-    /// Takes from `new` what differs from `old` and is not kept, so that `old` still holds there. Says whether there
-    /// was anything. Both are canonical.
-    pub(crate) fn restrict(&self, new: &mut Object, old: &Object) -> bool {
-        let mut left_out = self.restrict_members(None, new, old);
+    /// Takes from `new` what differs from `old` and is not kept, so that `old` still holds there, and notes it. Both
+    /// are canonical.
+    ///
+    /// `attributes.not_kept`: an attribute that the tenant does not serve in its schemas, since it keeps some only.
+    pub(crate) fn restrict(&self, new: &mut Object, old: &Object, notes: &mut Notes) {
+        self.restrict_members(None, new, old, notes);
         // Only a URN has colons.
         let urns: BTreeSet<String> =
             new.keys().chain(old.keys()).filter(|name| name.contains(':')).cloned().collect();
@@ -54,12 +54,11 @@ impl Kept {
                     continue;
                 }
             };
-            left_out |= self.restrict_members(Some(&urn), &mut members, before);
+            self.restrict_members(Some(&urn), &mut members, before, notes);
             if !members.is_empty() {
                 new.insert(urn, Value::Object(members));
             }
         }
-        left_out
     }
 
     /// Whether anything of an attribute is kept.
@@ -81,17 +80,18 @@ impl Kept {
         self.0.iter().filter(found)
     }
 
-    fn restrict_members(&self, extension: Option<&str>, new: &mut Object, old: &Object) -> bool {
+    fn restrict_members(&self, extension: Option<&str>, new: &mut Object, old: &Object, notes: &mut Notes) {
+        let urn = extension.map(|urn| Place::BODY.member(urn));
+        let at = urn.as_ref().unwrap_or(&Place::BODY);
         let names: BTreeSet<String> =
             new.keys().chain(old.keys()).filter(|name| !name.contains(':')).cloned().collect();
-        let mut left_out = false;
         for name in names {
             if new.get(&name) == old.get(&name) {
                 continue;
             }
             let paths: Vec<&KeptPath> = self.of(extension, &name).collect();
             if paths.is_empty() {
-                left_out = true;
+                notes.note(Dialect::AttributesNotKept, at.member(&name));
                 match old.get(&name) {
                     Some(before) => new.insert(name, before.clone()),
                     None => new.remove(&name),
@@ -99,13 +99,14 @@ impl Kept {
                 continue;
             }
             let Some(value) = new.get_mut(&name) else { continue };
-            left_out |= restrict_value(value, &paths);
+            if restrict_value(value, &paths) {
+                notes.note(Dialect::AttributesNotKept, at.member(&name));
+            }
             if value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Object::is_empty)
             {
                 new.remove(&name);
             }
         }
-        left_out
     }
 }
 

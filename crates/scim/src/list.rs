@@ -11,7 +11,10 @@ pub mod sort;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use crate::attribute_path::AttributePath;
+use crate::dialect::Notes;
 use crate::filter::{self, CompareOp, TypedFilter, TypedPath, TypedValue};
 use crate::returned::Returned;
 use crate::schema::AttributeType;
@@ -55,8 +58,6 @@ pub struct ListQuery {
     pub cursor: Option<String>,
     /// At most so many; 0 asks for the total only.
     pub count: usize,
-    /// Names of dialects that were rewritten.
-    pub notes: Vec<&'static str>,
 }
 
 /// How many resources a page has, at most and when nobody asks.
@@ -84,19 +85,21 @@ impl ListQuery {
     }
 
     /// Reads decoded query parameters for resources of these types; names are matched whatever their case, unknown
-    /// ones are ignored (RFC 7644 section 3.4.2), `startIndex` below 1 is 1, `count` below 0 is 0.
+    /// ones are ignored (RFC 7644 section 3.4.2), `startIndex` below 1 is 1, `count` below 0 is 0. Also notes what a
+    /// filter that is refused has of dialects.
     pub fn from_parameters(
         parameters: &[(String, String)],
         schemas: &[&ResourceSchema],
         limits: PageLimits,
+        notes: &mut Notes,
     ) -> Result<Self, ScimError> {
         let parameter = |wanted: &str| {
             let mut found = parameters.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
             found.next().map(|(_, value)| value.as_str())
         };
-        let (filters, notes) = match parameter("filter") {
-            None => (vec![None; schemas.len()], dialect::Notes::new()),
-            Some(text) => read_filter(text, schemas)?,
+        let filters = match parameter("filter") {
+            None => vec![None; schemas.len()],
+            Some(text) => read_filter(text, schemas, notes)?,
         };
         let (paths, order) = match parameter("sortBy") {
             None => (vec![None; schemas.len()], Order::Created),
@@ -122,7 +125,6 @@ impl ListQuery {
             start_index: start_index.and_then(|index| u64::try_from(index).ok()).unwrap_or(1).max(1),
             cursor,
             count: count.map_or(limits.default, |count| usize::try_from(count).unwrap_or(0)).min(limits.max),
-            notes,
         })
     }
 
@@ -136,25 +138,18 @@ impl ListQuery {
 fn read_filter(
     text: &str,
     schemas: &[&ResourceSchema],
-) -> Result<(Vec<Option<TypedFilter>>, dialect::Notes), ScimError> {
+    notes: &mut Notes,
+) -> Result<Vec<Option<TypedFilter>>, ScimError> {
     if text.trim().is_empty() {
         let detail = "the filter is empty; send a filter such as userName eq \"…\", or no filter parameter";
         return Err(ScimError::new(ScimType::InvalidFilter, "filter_empty", detail));
     }
-    let mut text = std::borrow::Cow::Borrowed(text);
-    let mut notes = dialect::Notes::new();
+    let mut text = Cow::Borrowed(text);
     for schema in schemas {
-        let (rewritten, names) = dialect::filter_text(&text, schema);
-        text = rewritten.into_owned().into();
-        for name in names {
-            if !notes.contains(&name) {
-                notes.push(name);
-            }
-        }
+        text = dialect::filter_text(&text, schema, notes).into_owned().into();
     }
     let filter = filter::parse::parse(&text)?;
-    let typed = schemas.iter().map(|schema| filter::typed::check_among(&filter, schema, schemas).map(Some));
-    Ok((typed.collect::<Result<_, _>>()?, notes))
+    schemas.iter().map(|schema| filter::typed::check_among(&filter, schema, schemas).map(Some)).collect()
 }
 
 /// RFC 7644 section 3.4.2.3: a complex attribute is sorted by one of its parts; where it has a `value`, its bare

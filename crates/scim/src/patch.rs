@@ -42,6 +42,8 @@ pub struct PatchPath {
 /// One operation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation {
+    /// Its place in the request, counted from one.
+    pub number: usize,
     /// What to do.
     pub kind: OperationKind,
     /// Where; `None` means the resource itself, and `value` is then an object.

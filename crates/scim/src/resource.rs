@@ -12,8 +12,8 @@ mod reference;
 
 use serde_json::Value;
 
-use self::canonical::{Dropped, Prefix};
 pub use self::names::check_names;
+use crate::dialect::Notes;
 use crate::member::MEMBERS;
 use crate::patch::Target;
 use crate::schema::{Attribute, Mutability, Schema};
@@ -22,7 +22,7 @@ use crate::{MemberRef, Object, ResourceSchema, ResourceType, ScimError, ScimType
 /// The attribute of a User that says whether it may be used.
 const ACTIVE: &str = "active";
 /// The attribute that stands beside the canonical document, since each provisioning domain has its own.
-const EXTERNAL_ID: &str = "externalId";
+pub(crate) const EXTERNAL_ID: &str = "externalId";
 
 /// The state that a POST or PUT asks for.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -35,25 +35,15 @@ pub struct Document {
     pub members: Option<Vec<MemberRef>>,
 }
 
-/// What a document had and its reader left out.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LeftOut {
-    /// Names of what no schema knows, each once, up to a limit.
-    pub unknown: Vec<String>,
-    /// Whether there was anything that the tenant does not keep.
-    pub not_kept: bool,
-}
-
 /// Reads a document in RFC form: names in schema spelling, types checked, `null` and `[]` dropped, read-only
-/// attributes and passwords ignored, attributes that are unknown or not kept left out, as the second part of the
-/// answer says. Required attributes must be there.
-pub fn read(body: Value, schema: &ResourceSchema) -> Result<(Document, LeftOut), ScimError> {
+/// attributes and passwords ignored. What no schema knows is left out; the dialects have noted it. So is what the tenant
+/// does not keep, as the second part of the answer says. Required attributes must be there.
+pub fn read(body: Value, schema: &ResourceSchema) -> Result<(Document, Notes), ScimError> {
     let Value::Object(mut body) = body else {
         let detail = format!("the body must be a JSON object, a {}", schema.resource_type.name());
         return Err(ScimError::new(ScimType::InvalidSyntax, "body_not_an_object", detail));
     };
-    let mut dropped = Dropped::default();
-    read_schemas(take(&mut body, "schemas"), schema, &mut dropped)?;
+    check_schemas(take(&mut body, "schemas"), schema)?;
     let members = match schema.resource_type {
         ResourceType::Group => take(&mut body, MEMBERS).map(MemberRef::read_all).transpose()?,
         ResourceType::User => None,
@@ -63,7 +53,7 @@ pub fn read(body: Value, schema: &ResourceSchema) -> Result<(Document, LeftOut),
     for (name, value) in body {
         match schema.extension(&name) {
             Some(extension) => {
-                if let Some(value) = read_extension(value, extension, &mut dropped) {
+                if let Some(value) = read_extension(value, extension) {
                     attributes.insert(extension.id.clone(), value);
                 }
             }
@@ -72,17 +62,18 @@ pub fn read(body: Value, schema: &ResourceSchema) -> Result<(Document, LeftOut),
             }
         }
     }
-    let find = |name: &str| schema.core.attribute(name);
-    attributes.extend(canonical::object(core, find, &Prefix::default(), &mut dropped));
-    let not_kept = schema.kept.as_ref().is_some_and(|kept| kept.restrict(&mut attributes, &Object::new()));
+    attributes.extend(canonical::object(core, |name| schema.core.attribute(name)));
+    let mut notes = Notes::new();
+    if let Some(kept) = &schema.kept {
+        kept.restrict(&mut attributes, &Object::new(), &mut notes);
+    }
     check::document(&attributes, schema, None)?;
     forget_write_only(&mut attributes, schema);
     let external_id = match attributes.remove(EXTERNAL_ID) {
         Some(Value::String(external_id)) if !external_id.is_empty() => Some(external_id),
         _ => None,
     };
-    let left_out = LeftOut { unknown: dropped.into_names(), not_kept };
-    Ok((Document { attributes, external_id, members }, left_out))
+    Ok((Document { attributes, external_id, members }, notes))
 }
 
 /// Takes a member out of an object, whatever the case of its name.
@@ -91,13 +82,8 @@ fn take(object: &mut Object, name: &str) -> Option<Value> {
     object.remove(&key)
 }
 
-/// RFC 7643 section 3: `schemas` is a non-empty array of URNs that has the core schema's. URNs that are not
-/// ours are noted: what stands under them is not kept.
-fn read_schemas(
-    urns: Option<Value>,
-    schema: &ResourceSchema,
-    dropped: &mut Dropped,
-) -> Result<(), ScimError> {
+/// RFC 7643 section 3: `schemas` is a non-empty array of URNs that has the core schema's.
+fn check_schemas(urns: Option<Value>, schema: &ResourceSchema) -> Result<(), ScimError> {
     let core = &schema.core.id;
     let refuse = |code, problem: &str| {
         let detail = format!("schemas {problem}; it must be an array of URNs that has \"{core}\"");
@@ -114,23 +100,18 @@ fn read_schemas(
         let Value::String(urn) = urn else {
             return refuse("schemas_malformed", "has an element that is no string");
         };
-        if urn.eq_ignore_ascii_case(core) {
-            has_core = true;
-        } else if schema.extension(urn).is_none() {
-            dropped.note(&Prefix::default(), urn);
-        }
+        has_core |= urn.eq_ignore_ascii_case(core);
     }
     if has_core { Ok(()) } else { refuse("schemas_without_core", "lacks the resource type's own URN") }
 }
 
 /// The object under an extension's URN; anything else is left for the check.
-fn read_extension(value: Value, extension: &Schema, dropped: &mut Dropped) -> Option<Value> {
+fn read_extension(value: Value, extension: &Schema) -> Option<Value> {
     let Value::Object(members) = value else {
         let unassigned = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
         return (!unassigned).then_some(value);
     };
-    let prefix = Prefix { urn: Some(&extension.id), attribute: None };
-    let members = canonical::object(members, |name| extension.attribute(name), &prefix, dropped);
+    let members = canonical::object(members, |name| extension.attribute(name));
     (!members.is_empty()).then_some(Value::Object(members))
 }
 

@@ -5,6 +5,7 @@ use provisioning::event::{Change, Event, SettingsChange, TokenIssued};
 use provisioning::tenancy::Role;
 use provisioning::{ClientId, Recorded, Revision, StreamId, Subject, TokenId};
 use scim::ResourceType::{Group, User};
+use scim::dialect::Notes;
 use scim::filter::{self, TypedFilter, typed};
 use scim::list::{ListQuery, Order};
 use scim::schemas::Schemas;
@@ -335,8 +336,13 @@ fn a_list_of_several_types_is_counted_paged_and_sorted_as_one() {
         let parameters: Vec<_> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let limits = scim::list::PageLimits { default: 9, max: 9 };
-        let query =
-            ListQuery::from_parameters(&parameters, &[&schemas.user, &schemas.group], limits).unwrap();
+        let query = ListQuery::from_parameters(
+            &parameters,
+            &[&schemas.user, &schemas.group],
+            limits,
+            &mut Notes::new(),
+        )
+        .unwrap();
         let ids: Vec<_> = numbers.iter().map(|number| id(*number)).collect();
         assert_eq!(listed(&reader, &query), (total, ids), "{parameters:?}");
     };

@@ -6,6 +6,7 @@ use provisioning::decide::{
 };
 use provisioning::directory::Directory as _;
 use provisioning::{Rejection, ResourceId, Timestamp};
+use scim::dialect::Notes;
 
 use super::{BulkJob, circle_failed};
 use crate::directory::Written;
@@ -29,7 +30,7 @@ struct Trial {
 struct Decided {
     id: ResourceId,
     created: bool,
-    notes: Vec<&'static str>,
+    notes: Notes,
 }
 
 impl Writer {

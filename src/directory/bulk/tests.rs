@@ -7,6 +7,7 @@ use provisioning::command::{Change, Precondition, Provider};
 use provisioning::recorded::{Actor, Via};
 use provisioning::tenancy::ClientKind;
 use provisioning::{Resource, Revision};
+use scim::dialect::Notes;
 use scim::resource::Document;
 use scim::{MemberRef, Object};
 use uuid::Uuid;
@@ -62,7 +63,7 @@ fn written(made: ResourceId) -> Written {
         modified_at: Timestamp(0),
         key: None,
     };
-    Written { resource: Some(resource), created: true, revisions: 1..2, notes: Vec::new() }
+    Written { resource: Some(resource), created: true, revisions: 1..2, notes: Notes::new() }
 }
 
 fn taken() -> WriteError {

@@ -15,14 +15,15 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use provisioning::ResourceId;
 use provisioning::command::{Change, Origin, Precondition, Provider, ScimCommand};
 use provisioning::recorded::Via;
+use scim::ResourceType;
 use scim::bulk::parse::{BulkError, parse};
 use scim::bulk::references::{References, RefersTo};
 use scim::bulk::{Asked, Method, Operation, Outcome, Path, Request};
+use scim::dialect::{Dialect, Notes};
 use scim::schemas::Schemas;
-use scim::{ResourceType, ScimError};
 use serde_json::Value;
 
-use super::conditions::{etag, precondition};
+use super::conditions::{are_quoted, etag, precondition};
 use super::write::{read_document, read_patch};
 use super::{CONTENT_TYPE, ScimRequest, body, resource_id};
 use crate::config::Limits;
@@ -40,6 +41,8 @@ struct Reading {
     origin: Origin,
     shared: Arc<Shared>,
     limits: Limits,
+    /// Whether operations that deviate from the RFCs are refused.
+    strict: bool,
 }
 
 /// A request that was read.
@@ -59,8 +62,8 @@ struct Told {
     resource: Existing,
     /// Why it was not queued.
     refused: Option<Failure>,
-    /// Names of dialects that were rewritten.
-    notes: Vec<&'static str>,
+    /// What was noted of it.
+    notes: Notes,
 }
 
 /// Which resource an operation is about.
@@ -82,11 +85,21 @@ impl ScimRequest<'_> {
             body::read_bytes(self.http, payload, limits.bulk_body_bytes_max, Failure::bulk_too_large).await?;
         let origin = context::of(self.http).origin(self.http, self.client.actor(), Via::ScimBulkPost);
         let provider = self.provider();
-        let reading = Reading { schemas: self.directory.schemas(), provider, origin, shared, limits };
+        let (schemas, strict) = (self.directory.schemas(), self.strict);
+        let reading = Reading { schemas, provider, origin, shared, limits, strict };
         let tasks = &self.house.directories.shared().tasks;
-        let (read, bytes) = tasks.block(move || (reading.read(&bytes), bytes)).await;
+        let (read, notes, bytes) = tasks
+            .block(move || {
+                let mut notes = Notes::new();
+                (reading.read(&bytes, &mut notes), notes, bytes)
+            })
+            .await;
         trace::body(self.http, bytes);
+        self.tolerate(&notes)?;
         let Read { bulk, told } = read?;
+        for (index, told) in told.iter().enumerate() {
+            trace::noted(self.http, &told.notes.clone().within(&operation_name(index)));
+        }
         let outcomes = self.directory.submit_bulk(bulk).await?;
         if let Some(failure) = failure_of_all(&outcomes) {
             return Err(failure.into());
@@ -95,18 +108,23 @@ impl ScimRequest<'_> {
     }
 
     fn answer_bulk(&self, told: &[Told], outcomes: &[OperationOutcome]) -> HttpResponse {
-        let (mut answers, mut codes, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut answers, mut codes) = (Vec::new(), Vec::new());
         let mut failed = 0;
-        for (told, outcome) in told.iter().zip(outcomes) {
+        for (index, (told, outcome)) in told.iter().zip(outcomes).enumerate() {
             let result = match outcome {
                 OperationOutcome::LeftUndone => continue,
                 OperationOutcome::RefusedBefore => {
                     Err(told.refused.clone().expect("what was not queued was refused"))
                 }
-                OperationOutcome::Answered(answer) => answer.as_ref().map_err(|error| error.clone().into()),
+                OperationOutcome::Answered(answer) => answer.as_ref().map_err(|error| {
+                    trace::refused(self.http, error);
+                    error.clone().into()
+                }),
             };
             match &result {
-                Ok(written) => notes.extend(told.notes.iter().chain(&written.notes).copied()),
+                Ok(written) => {
+                    trace::noted(self.http, &written.notes.clone().within(&operation_name(index)));
+                }
                 Err(failure) => {
                     failed += 1;
                     codes.push(failure.code);
@@ -114,21 +132,19 @@ impl ScimRequest<'_> {
             }
             answers.push(self.answer_operation(told, outcomes, result));
         }
-        for names in [&mut codes, &mut notes] {
-            names.sort_unstable();
-            names.dedup();
-        }
+        codes.sort_unstable();
+        codes.dedup();
         let recorded = outcomes.iter().filter_map(|outcome| match outcome {
             OperationOutcome::Answered(Ok(written)) => Some(written.revisions.clone()),
             _ => None,
         });
-        trace::written(self.http, None, spanned(recorded), &notes);
+        trace::written(self.http, None, spanned(recorded));
         let codes = codes.join(", ");
         tracing::info!(
             tenant.id = self.directory.tenant(),
             client.id = %self.client.id,
             codes,
-            notes = notes.join(","),
+            notes = trace::notes(self.http),
             "bulk of {} operations: {} carried out, {failed} failed",
             told.len(),
             answers.len() - failed,
@@ -217,9 +233,9 @@ fn failure_of_all(outcomes: &[OperationOutcome]) -> Option<WriteError> {
 }
 
 impl Reading {
-    fn read(self, bytes: &[u8]) -> Result<Read, Failure> {
+    fn read(self, bytes: &[u8], notes: &mut Notes) -> Result<Read, Failure> {
         let operations_max = self.limits.bulk_operations_max;
-        let request = parse(scim::json::parse(bytes)?, operations_max).map_err(|error| match error {
+        let request = parse(scim::json::parse(bytes)?, operations_max, notes).map_err(|error| match error {
             BulkError::TooManyOperations(count) => Failure::bulk_too_many_operations(count, operations_max),
             BulkError::Message(error) => error.into(),
         });
@@ -242,22 +258,21 @@ impl Reading {
         references: &References,
         drawn: &[ResourceId],
     ) -> (BulkOperation, Told) {
-        let Operation { method, bulk_id, path, asked } = operation;
+        let Operation { method, bulk_id, path, asked, mut notes } = operation;
         let resource = path.map_or(Existing::None, |path| existing(&path, &RefersTo::new(), drawn));
-        let mut told = Told { method, bulk_id, asks: None, resource, refused: None, notes: Vec::new() };
+        let mut told = Told { method, bulk_id, asks: None, resource, refused: None, notes: Notes::new() };
         let mut refers_to = RefersTo::new();
         let read = asked.map_err(Failure::from).and_then(|mut asked| {
             told.asks = Some((asked.method, asked.path.resource_type));
             told.resource = Existing::None;
             refers_to = references.resolve(&mut asked)?;
             told.resource = existing(&asked.path, &refers_to, drawn);
-            self.command(asked, id)
+            self.command(asked, id, &mut notes)
         });
-        let command = match read {
-            Ok((command, notes)) => {
-                told.notes = notes;
-                Some(command)
-            }
+        let tolerated = if self.strict { notes.refuse().map_err(Failure::from) } else { Ok(()) };
+        told.notes = notes;
+        let command = match tolerated.and(read) {
+            Ok(command) => Some(command),
             Err(failure) => {
                 told.refused = Some(failure);
                 None
@@ -267,7 +282,7 @@ impl Reading {
     }
 
     /// What a request of its own would be queued as; `new` is the id of the resource that a POST makes.
-    fn command(&self, asked: Asked, new: ResourceId) -> Result<(ScimCommand, Vec<&'static str>), Failure> {
+    fn command(&self, asked: Asked, new: ResourceId, notes: &mut Notes) -> Result<ScimCommand, Failure> {
         let Asked { method, path, version, data } = asked;
         let resource_type = path.resource_type;
         let bytes_max = self.limits.body_bytes_max(resource_type);
@@ -275,24 +290,28 @@ impl Reading {
             return Err(Failure::body_too_large(bytes_max));
         }
         let schema = self.schemas.of(resource_type);
-        let document = |data, change: fn(scim::resource::Document) -> Change| {
-            let (document, notes) = read_document(data, schema)?;
-            Ok::<_, ScimError>((change(document), notes))
-        };
-        let (change, notes) = match method {
-            Method::Post => document(data, Change::Create)?,
-            Method::Put => document(data, Change::Replace)?,
-            Method::Patch => read_patch(data, schema)?,
-            Method::Delete => (Change::Delete, Vec::new()),
+        let change = match method {
+            Method::Post => Change::Create(read_document(data, schema, notes)?),
+            Method::Put => Change::Replace(read_document(data, schema, notes)?),
+            Method::Patch => read_patch(data, schema, notes)?,
+            Method::Delete => Change::Delete,
         };
         let id = match path.id {
             Some(id) => resource_id(resource_type, &id)?,
             None => new,
         };
+        if version.as_deref().is_some_and(|version| !are_quoted(version)) {
+            notes.note(Dialect::GenericEtagForm, "version");
+        }
         let precondition = version.map_or(Precondition::None, |version| precondition(&version));
         let provider = self.provider.clone();
-        Ok((ScimCommand { resource_type, id, provider, precondition, change }, notes))
+        Ok(ScimCommand { resource_type, id, provider, precondition, change })
     }
+}
+
+/// What people call an operation, in notes.
+fn operation_name(index: usize) -> String {
+    format!("bulk operation {}", index + 1)
 }
 
 /// The resource that an operation's path names, once its references have ids.

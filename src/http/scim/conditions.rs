@@ -21,6 +21,24 @@ fn all(http: &HttpRequest, name: header::HeaderName) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
+/// Whether every tag of a list stands in quotes (RFC 9110 section 8.8.3).
+pub(super) fn are_quoted(list: &str) -> bool {
+    let quoted = |tag: &str| {
+        let tag = tag.strip_prefix("W/").unwrap_or(tag);
+        tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"')
+    };
+    list.trim() == "*" || list.split(',').map(str::trim).filter(|tag| !tag.is_empty()).all(quoted)
+}
+
+/// Whether the tags of a request's preconditions all stand in quotes.
+pub(super) fn have_quoted_tags(http: &HttpRequest) -> bool {
+    [header::IF_MATCH, header::IF_NONE_MATCH]
+        .into_iter()
+        .filter(|name| http.headers().contains_key(name))
+        .filter_map(|name| all(http, name))
+        .all(|list| are_quoted(&list))
+}
+
 /// What `If-Match` asks for.
 pub(super) fn if_match(http: &HttpRequest) -> Precondition {
     all(http, header::IF_MATCH).map_or(Precondition::None, |list| precondition(&list))
@@ -48,5 +66,7 @@ mod tests {
     fn tags_are_compared_weakly_and_lists_are_read() {
         assert_eq!(opaque(r#"W/"12", "13",14"#), ["12", "13", "14"]);
         assert_eq!(etag(Revision(7)), r#"W/"7""#);
+        assert!(are_quoted(r#"W/"12", "13""#) && are_quoted(" * ") && are_quoted(""));
+        assert!(!are_quoted(r#"W/"12", 13"#) && !are_quoted("12") && !are_quoted("\""));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use projections::ViewError;
+use scim::dialect::Notes;
 use scim::list::{ListQuery, search};
 use scim::{ResourceSchema, ResourceType};
 
@@ -28,7 +29,10 @@ impl ScimRequest<'_> {
     ) -> Result<HttpResponse, Failure> {
         let limits = &self.house.config.limits;
         let body = body::read(self.http, payload, limits.user_body_bytes_max).await?;
-        self.page(types, &search::parameters(body.json)?).await
+        let mut notes = Notes::new();
+        let asked = search::parameters(body.json, &mut notes);
+        self.tolerate(&notes)?;
+        self.page(types, &asked?).await
     }
 
     async fn page(
@@ -38,7 +42,10 @@ impl ScimRequest<'_> {
     ) -> Result<HttpResponse, Failure> {
         let schemas: Vec<Arc<ResourceSchema>> = types.iter().map(|of| self.schema(*of)).collect();
         let known: Vec<&ResourceSchema> = schemas.iter().map(AsRef::as_ref).collect();
-        let query = ListQuery::from_parameters(parameters, &known, pages::limits(self.house))?;
+        let mut notes = Notes::new();
+        let query = ListQuery::from_parameters(parameters, &known, pages::limits(self.house), &mut notes);
+        self.tolerate(&notes)?;
+        let query = query?;
         if query.cursor.is_some() {
             let list = PagedList::of_client(self, schemas, query, parameters);
             let (found, answer) = list.answer().await?;

@@ -2,15 +2,18 @@
 //! section 3.8).
 
 use actix_web::HttpRequest;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{Method, StatusCode, header};
+use scim::dialect::Dialect;
 
 use super::CONTENT_TYPE;
 use crate::http::error::Failure;
 
 /// The other name under which an answer may go out.
 const PLAIN_JSON: &str = "application/json";
+/// What some clients call JSON.
+const TEXT_JSON: &str = "text/json";
 /// Media types that carry JSON; identity providers send all of them.
-const MEDIA_TYPES: [&str; 3] = [CONTENT_TYPE, PLAIN_JSON, "text/json"];
+const MEDIA_TYPES: [&str; 3] = [CONTENT_TYPE, PLAIN_JSON, TEXT_JSON];
 
 /// Checks that a body is JSON in UTF-8, uncompressed. A body without a media type is taken for that.
 pub(super) fn check_body(http: &HttpRequest) -> Result<(), Failure> {
@@ -27,6 +30,20 @@ pub(super) fn check_body(http: &HttpRequest) -> Result<(), Failure> {
         return Ok(());
     }
     Err(unsupported("send the body as application/scim+json (or application/json) in UTF-8"))
+}
+
+/// How the media type of a request with a body deviates: `generic.media_type_missing`, `generic.text_json`.
+pub(super) fn dialect(http: &HttpRequest) -> Option<Dialect> {
+    if *http.method() == Method::OPTIONS {
+        return None;
+    }
+    match http.headers().get(header::CONTENT_TYPE) {
+        None => Some(Dialect::GenericMediaTypeMissing),
+        Some(value) => {
+            let (essence, _) = split(value.to_str().unwrap_or_default());
+            essence.eq_ignore_ascii_case(TEXT_JSON).then_some(Dialect::GenericTextJson)
+        }
+    }
 }
 
 /// What an answer is called: `application/json` for a client that rather has that, else `application/scim+json`.

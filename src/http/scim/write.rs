@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, web};
 use provisioning::ResourceId;
 use provisioning::command::{Change, Command, Precondition, Provider, ScimCommand};
 use provisioning::recorded::Via;
-use scim::kept::NOT_KEPT;
+use scim::dialect::Notes;
 use scim::resource::Document;
 use scim::returned::Returned;
 use scim::{ResourceSchema, ResourceType, ScimError, dialect};
@@ -30,8 +30,6 @@ struct Write {
     change: Change,
     via: Via,
     bytes: usize,
-    /// Names of dialects that were rewritten.
-    notes: Vec<&'static str>,
 }
 
 impl ScimRequest<'_> {
@@ -43,10 +41,10 @@ impl ScimRequest<'_> {
     ) -> Result<HttpResponse, Failure> {
         let schema = self.schema(resource_type);
         let returned = self.returned(&schema)?;
-        let (change, notes, bytes) = self.document(resource_type, payload, Change::Create).await?;
+        let (change, bytes) = self.document(resource_type, payload, Change::Create).await?;
         let id = ResourceId(self.house.directories.shared().ids.next());
         let precondition = Precondition::None;
-        let write = Write { resource_type, id, precondition, change, via: Via::ScimPost, bytes, notes };
+        let write = Write { resource_type, id, precondition, change, via: Via::ScimPost, bytes };
         let written = self.submit(write).await?;
         self.respond(StatusCode::CREATED, written, &schema, &returned).await
     }
@@ -60,9 +58,9 @@ impl ScimRequest<'_> {
     ) -> Result<HttpResponse, Failure> {
         let schema = self.schema(resource_type);
         let returned = self.returned(&schema)?;
-        let (change, notes, bytes) = self.document(resource_type, payload, Change::Replace).await?;
+        let (change, bytes) = self.document(resource_type, payload, Change::Replace).await?;
         let precondition = if_match(self.http);
-        let write = Write { resource_type, id, precondition, change, via: Via::ScimPut, bytes, notes };
+        let write = Write { resource_type, id, precondition, change, via: Via::ScimPut, bytes };
         let written = self.submit(write).await?;
         let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
         self.respond(status, written, &schema, &returned).await
@@ -79,9 +77,9 @@ impl ScimRequest<'_> {
         let schema = self.schema(resource_type);
         let returned = self.returned(&schema)?;
         let body = body::read(self.http, payload, self.body_bytes_max(resource_type)).await?;
-        let (change, notes) = read_patch(body.json, &schema)?;
+        let change = self.noting(|notes| read_patch(body.json, &schema, notes))?;
         let (precondition, bytes) = (if_match(self.http), body.bytes);
-        let write = Write { resource_type, id, precondition, change, via: Via::ScimPatch, bytes, notes };
+        let write = Write { resource_type, id, precondition, change, via: Via::ScimPatch, bytes };
         let written = self.submit(write).await?;
         if resource_type == ResourceType::Group && returned == Returned::Default {
             let mut answer = HttpResponse::NoContent();
@@ -99,8 +97,8 @@ impl ScimRequest<'_> {
         resource_type: ResourceType,
         id: ResourceId,
     ) -> Result<HttpResponse, Failure> {
-        let (precondition, change, notes) = (if_match(self.http), Change::Delete, Vec::new());
-        let write = Write { resource_type, id, precondition, change, via: Via::ScimDelete, bytes: 0, notes };
+        let (precondition, change) = (if_match(self.http), Change::Delete);
+        let write = Write { resource_type, id, precondition, change, via: Via::ScimDelete, bytes: 0 };
         self.submit(write).await?;
         Ok(HttpResponse::NoContent().finish())
     }
@@ -115,10 +113,20 @@ impl ScimRequest<'_> {
         resource_type: ResourceType,
         payload: web::Payload,
         change: fn(Document) -> Change,
-    ) -> Result<(Change, Vec<&'static str>, usize), Failure> {
+    ) -> Result<(Change, usize), Failure> {
         let body = body::read(self.http, payload, self.body_bytes_max(resource_type)).await?;
-        let (document, notes) = read_document(body.json, &self.schema(resource_type))?;
-        Ok((change(document), notes, body.bytes))
+        let schema = self.schema(resource_type);
+        let document = self.noting(|notes| read_document(body.json, &schema, notes))?;
+        Ok((change(document), body.bytes))
+    }
+
+    /// Reads something, and refuses what is noted meanwhile if the tenant is strict. A deviation is named before
+    /// whatever else may be wrong.
+    fn noting<T>(&self, read: impl FnOnce(&mut Notes) -> Result<T, ScimError>) -> Result<T, Failure> {
+        let mut notes = Notes::new();
+        let outcome = read(&mut notes);
+        self.tolerate(&notes)?;
+        Ok(outcome?)
     }
 
     /// Queues the command and waits until its outcome is durable.
@@ -131,17 +139,18 @@ impl ScimRequest<'_> {
             precondition: write.precondition,
             change: write.change,
         });
-        let mut written = self.directory.submit_sized(command, origin, write.bytes).await?;
-        written.notes.splice(0..0, write.notes);
+        let written = self.directory.submit_sized(command, origin, write.bytes).await;
+        let written = written.inspect_err(|error| trace::refused(self.http, error))?;
         let resource = written.resource.as_ref().map_or(write.id, |resource| resource.id);
-        trace::written(self.http, Some(resource), written.revisions.clone(), &written.notes);
+        trace::noted(self.http, &written.notes);
+        trace::written(self.http, Some(resource), written.revisions.clone());
         tracing::info!(
             tenant.id = self.directory.tenant(),
             client.id = %self.client.id,
             resource.type = write.resource_type.name(),
             resource.id = %resource,
             revisions = ?written.revisions,
-            notes = written.notes.join(","),
+            notes = trace::notes(self.http),
             "{} recorded {} events",
             self.http.method(),
             written.revisions.end - written.revisions.start,
@@ -194,27 +203,24 @@ impl ScimRequest<'_> {
     }
 }
 
-/// From the body of a POST or PUT to a document, with the names of what was rewritten or tolerated.
+/// From the body of a POST or PUT to a document.
 pub(super) fn read_document(
     mut body: Value,
     schema: &ResourceSchema,
-) -> Result<(Document, Vec<&'static str>), ScimError> {
-    let mut notes = dialect::resource_body(&mut body, schema);
-    let (document, left_out) = scim::resource::read(body, schema)?;
-    if !left_out.unknown.is_empty() {
-        notes.push("attributes.unknown_dropped");
-    }
-    if left_out.not_kept {
-        notes.push(NOT_KEPT);
-    }
-    Ok((document, notes))
+    notes: &mut Notes,
+) -> Result<Document, ScimError> {
+    dialect::resource_body(&mut body, schema, notes);
+    let (document, not_kept) = scim::resource::read(body, schema)?;
+    notes.extend(not_kept);
+    Ok(document)
 }
 
-/// From the body of a PATCH to a change, with the names of what was rewritten.
+/// From the body of a PATCH to a change.
 pub(super) fn read_patch(
     mut body: Value,
     schema: &ResourceSchema,
-) -> Result<(Change, Vec<&'static str>), ScimError> {
-    let notes = dialect::patch_body(&mut body, schema);
-    Ok((Change::Patch(scim::patch::parse::parse(body, schema)?), notes))
+    notes: &mut Notes,
+) -> Result<Change, ScimError> {
+    dialect::patch_body(&mut body, schema, notes);
+    Ok(Change::Patch(scim::patch::parse::parse(body, schema)?))
 }

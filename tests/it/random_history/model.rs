@@ -99,7 +99,7 @@ impl Model {
                 let at = self.existing(id, true, if_match)?;
                 let mut next = self.things[at].clone();
                 for op in ops {
-                    patch_user(&mut next, op, domain)?;
+                    patch_user(&mut next, op, domain);
                 }
                 self.settle_user(at, next, domain)
             }
@@ -495,7 +495,7 @@ fn replaced(old: &Thing, now: Thing, domain: Option<&str>, keep: bool) -> Thing 
     Thing { body, external, ..old.clone() }
 }
 
-fn patch_user(next: &mut Thing, op: &UserOp, domain: Option<&str>) -> Result<(), &'static str> {
+fn patch_user(next: &mut Thing, op: &UserOp, domain: Option<&str>) {
     match op {
         UserOp::Title(text) => put(&mut next.body, &["title"], *text),
         UserOp::GivenName(text) => put(&mut next.body, &["name", "givenName"], *text),
@@ -528,8 +528,9 @@ fn patch_user(next: &mut Thing, op: &UserOp, domain: Option<&str>) -> Result<(),
         }
         UserOp::ReplaceEmails(value, work) => {
             let mut emails = emails(&next.body);
+            // What the filter had to find is made (`entra.filtered_replace`).
             if !emails.iter().any(|(_, of)| of == work) {
-                return Err("patch_no_target");
+                emails.push((String::new(), *work));
             }
             for (text, _) in emails.iter_mut().filter(|(_, of)| of == work) {
                 TEXTS[*value].clone_into(text);
@@ -537,7 +538,6 @@ fn patch_user(next: &mut Thing, op: &UserOp, domain: Option<&str>) -> Result<(),
             set_emails(&mut next.body, &emails);
         }
     }
-    Ok(())
 }
 
 /// Sets a text at a path of one or two names, or takes it away, and what holds nothing then.

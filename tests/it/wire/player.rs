@@ -51,6 +51,8 @@ pub(crate) enum Moment<'a> {
         request: &'a Request,
         /// The answer.
         response: &'a Response,
+        /// What the file says that the service notes of the request.
+        notes: Option<&'a [String]>,
     },
 }
 
@@ -165,7 +167,8 @@ impl Player<'_> {
         (self.observe)(&Moment::Sending { title, pause, request: &request });
         let response =
             (self.send)(&request).map_err(|reason| Difference::new("answer", "an answer", reason))?;
-        (self.observe)(&Moment::Answered { request: &request, response: &response });
+        let notes = expected.notes.as_deref();
+        (self.observe)(&Moment::Answered { request: &request, response: &response, notes });
 
         if response.status != expected.status {
             let actual = format!("{} with the body {}", response.status, excerpt(&response.body));

@@ -1,6 +1,7 @@
 //! What a decision answers with: events that are not recorded yet, or why there are none.
 
 use scim::ScimError;
+use scim::dialect::{Note, Notes};
 
 use crate::directory::Directory;
 use crate::event::Event;
@@ -38,14 +39,14 @@ pub struct Decision {
     pub events: Vec<Draft>,
     /// What the answer is about.
     pub outcome: Outcome,
-    /// Names of what was tolerated, such as `members.unknown_skipped`, without repetition.
-    pub notes: Vec<&'static str>,
+    /// The dialects that were met: those that depend on what is there.
+    pub notes: Notes,
 }
 
 impl Decision {
     /// Events, or none, with nothing to show.
     pub(super) fn done(events: impl Into<Vec<Draft>>) -> Self {
-        Self { events: events.into(), outcome: Outcome::Done, notes: Vec::new() }
+        Self { events: events.into(), outcome: Outcome::Done, notes: Notes::new() }
     }
 
     /// The resource changed if there are events.
@@ -55,15 +56,7 @@ impl Decision {
         } else {
             Outcome::Changed(resource.id)
         };
-        Self { events, outcome, notes: Vec::new() }
-    }
-
-    /// The same with a note, if it holds.
-    pub(super) fn noting(mut self, holds: bool, note: &'static str) -> Self {
-        if holds {
-            self.notes.push(note);
-        }
-        self
+        Self { events, outcome, notes: Notes::new() }
     }
 }
 
@@ -94,6 +87,12 @@ pub enum DecideError<E> {
 impl<E> From<ScimError> for DecideError<E> {
     fn from(error: ScimError) -> Self {
         Self::Rejected(Rejection::Scim(error))
+    }
+}
+
+impl<E> From<Note> for DecideError<E> {
+    fn from(note: Note) -> Self {
+        Self::Rejected(Rejection::Deviation(note))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Decisions about groups: the group's own document as for users, its members by [`Roster`].
 
+use scim::dialect::Notes;
 use scim::patch::members::{MemberChange, split};
 use scim::patch::{PatchRequest, Target};
 use scim::resource::{Document, check_names};
@@ -28,6 +29,7 @@ pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: &Document) ->
     let (names, change) = scope.change(&Target::default(), &wanted);
     let mut events = vec![about(id, names, Event::GroupCreated(change))];
     let notes = roster.settle(&mut events);
+    scope.tolerate(&notes)?;
     Ok(Decision { events, outcome: Outcome::Created(id), notes })
 }
 
@@ -50,7 +52,7 @@ pub(super) fn replace<D: Directory>(
         None if keep_omitted => {}
         None => roster.remove_all()?,
     }
-    settle(scope, group, new, roster)
+    settle(scope, group, new, roster, Notes::new())
 }
 
 /// PATCH.
@@ -60,9 +62,9 @@ pub(super) fn patch<D: Directory>(
     request: &PatchRequest,
 ) -> Decided<D> {
     let (own, of_members) = split(request.clone(), scope.schema)?;
-    let mut new = scope.target(group);
+    let (mut new, mut notes) = (scope.target(group), Notes::new());
     if !own.operations.is_empty() {
-        scim::patch::apply::apply(&own, scope.schema, &mut new)?;
+        notes = scim::patch::apply::apply(&own, scope.schema, &mut new)?;
     }
     let mut roster = Roster::of(scope);
     for change in &of_members {
@@ -74,7 +76,7 @@ pub(super) fn patch<D: Directory>(
             MemberChange::Replace(members) => roster.replace(members)?,
         }
     }
-    settle(scope, group, new, roster)
+    settle(scope, group, new, roster, notes)
 }
 
 /// DELETE: ends the memberships on both sides first.
@@ -93,6 +95,7 @@ fn settle<D: Directory>(
     group: &Resource,
     mut new: Target,
     roster: Roster<'_, D>,
+    mut notes: Notes,
 ) -> Decided<D> {
     let old = scope.target(group);
     policy::keep_name(scope, &old, &mut new)?;
@@ -103,7 +106,8 @@ fn settle<D: Directory>(
     if !names.is_empty() {
         events.push(about(group.id, names, Event::GroupUpdated(change)));
     }
-    let notes = roster.settle(&mut events);
+    notes.extend(roster.settle(&mut events));
+    scope.tolerate(&notes)?;
     Ok(Decision { notes, ..Decision::changed(group, events) })
 }
 

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use scim::dialect::{Dialect, Notes};
 use scim::filter::{TypedFilter, evaluate};
 use scim::{MemberRef, Object, ResourceType, ScimError, ScimType};
 use serde_json::Value;
@@ -46,7 +47,7 @@ pub(super) struct Roster<'a, D> {
     /// Everybody who was a member is in `met`.
     whole: bool,
     comparisons: usize,
-    notes: Vec<&'static str>,
+    notes: Notes,
 }
 
 /// Somebody whom the request named, or who was read.
@@ -72,7 +73,7 @@ impl<'a, D: Directory> Roster<'a, D> {
             now: HashSet::new(),
             whole: false,
             comparisons: 0,
-            notes: Vec::new(),
+            notes: Notes::new(),
         }
     }
 
@@ -99,7 +100,7 @@ impl<'a, D: Directory> Roster<'a, D> {
             };
             // The type is a fact about the member, not the client's to choose (RFC 7643 section 4.2).
             if member.member_type.is_some_and(|named| named != member_type) {
-                self.tolerate("members.type_corrected");
+                self.note(Dialect::MembersTypeCorrected, index + 1);
             }
             self.meet((id, member_type))?;
             self.now.insert(id);
@@ -110,7 +111,9 @@ impl<'a, D: Directory> Roster<'a, D> {
         match self.unknown_members {
             UnknownMembers::Reject => Err(unknown_member(&unknown).into()),
             UnknownMembers::Skip => {
-                self.tolerate("members.unknown_skipped");
+                for (number, _) in unknown {
+                    self.note(Dialect::MembersUnknownSkipped, number);
+                }
                 Ok(())
             }
         }
@@ -154,7 +157,7 @@ impl<'a, D: Directory> Roster<'a, D> {
     }
 
     /// Adds the net effect to the events, first who left, then who came; gives the notes.
-    pub(super) fn settle(self, events: &mut Vec<Draft>) -> Vec<&'static str> {
+    pub(super) fn settle(self, events: &mut Vec<Draft>) -> Notes {
         let (mut left, mut came) = (Vec::new(), Vec::new());
         for id in &self.order {
             let met = &self.met[id];
@@ -209,10 +212,10 @@ impl<'a, D: Directory> Roster<'a, D> {
         Ok(())
     }
 
-    fn tolerate(&mut self, note: &'static str) {
-        if !self.notes.contains(&note) {
-            self.notes.push(note);
-        }
+    /// `members.unknown_skipped`: a member that does not exist, since Okta drops a whole push that is refused.
+    /// `members.type_corrected`: one that is no such thing as the client says.
+    fn note(&mut self, dialect: Dialect, number: usize) {
+        self.notes.note(dialect, format_args!("members (element {number})"));
     }
 }
 

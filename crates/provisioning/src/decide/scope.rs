@@ -2,6 +2,7 @@
 //!
 //! It does not know what a decision will be; that is the files of the two subjects.
 
+use scim::dialect::{Note, Notes};
 use scim::patch::Target;
 use scim::{Object, ResourceSchema, ResourceType};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use super::decision::DecideError;
 use crate::command::{Origin, Precondition, ScimCommand};
 use crate::difference::differences;
 use crate::directory::Directory;
-use crate::event::{self, Context, Note};
+use crate::event::{self, Context};
 use crate::merge_patch;
 use crate::rejection::Rejection;
 use crate::resource::Resource;
@@ -28,6 +29,11 @@ pub(super) struct Scope<'a, D> {
 impl<D: Directory> Scope<'_, D> {
     pub(super) fn settings(&self) -> &Settings {
         &self.directory.tenancy().settings
+    }
+
+    /// Refuses what was noted, where the tenant is strict.
+    pub(super) fn tolerate(&self, notes: &Notes) -> Result<(), Note> {
+        if self.settings().is_strict() { notes.refuse() } else { Ok(()) }
     }
 
     /// The visible resource that the command names.
@@ -98,7 +104,7 @@ impl<D: Directory> Scope<'_, D> {
         event::Change { patch, context: self.context(), ..event::Change::default() }
     }
 
-    pub(super) fn note(&self) -> Note {
+    pub(super) fn note(&self) -> event::Note {
         note(self.origin)
     }
 
@@ -112,8 +118,8 @@ pub(super) fn not_found(resource_type: ResourceType, id: crate::ids::ResourceId)
     Rejection::NotFound(format!("{name} not found: no {} has the id {id}", name.to_lowercase()))
 }
 
-pub(super) fn note(origin: &Origin) -> Note {
-    Note { context: context(origin), reason: None }
+pub(super) fn note(origin: &Origin) -> event::Note {
+    event::Note { context: context(origin), reason: None }
 }
 
 /// A context that says nothing is left out of the payload.

@@ -208,6 +208,7 @@ fn refused(decided: Result<Decision, Rejection>, code: &str) -> String {
         Rejection::NotFound(_) => "not found",
         Rejection::PreconditionFailed(_) => "precondition",
         Rejection::Scim(error) => error.code,
+        Rejection::Deviation(note) => note.dialect.name(),
         Rejection::Forbidden { code, .. }
         | Rejection::Invalid { code, .. }
         | Rejection::Conflict { code, .. } => code,

@@ -3,7 +3,7 @@
 //! `active` is split from all other changes: it has events of its own, which downstream systems live by. A
 //! user who leaves (deleted or hidden) first leaves every group, in the same transaction.
 
-use scim::kept::NOT_KEPT;
+use scim::dialect::Notes;
 use scim::patch::{PatchRequest, Target};
 use scim::resource::{Document, check_names};
 use scim::{Object, ResourceType, ScimError, ScimType};
@@ -71,8 +71,9 @@ pub(super) fn patch<D: Directory>(
     request: &PatchRequest,
 ) -> Decided<D> {
     let mut target = scope.target(user);
-    let not_kept = scim::patch::apply::apply(request, scope.schema, &mut target)?;
-    Ok(settle(scope, user, target)?.noting(not_kept, NOT_KEPT))
+    let notes = scim::patch::apply::apply(request, scope.schema, &mut target)?;
+    scope.tolerate(&notes)?;
+    Ok(Decision { notes, ..settle(scope, user, target)? })
 }
 
 /// DELETE, as the tenant's policy has it.
@@ -123,7 +124,7 @@ fn create_new<D: Directory>(scope: &Scope<'_, D>, wanted: &Target) -> Decided<D>
     let invited = scope.settings().initial == InitialState::Invited;
     let created = Event::UserCreated(event::Change { invited, ..change });
     let events = vec![about(id, names, [None, Some(is_active(&wanted.attributes))], created)];
-    Ok(Decision { events, outcome: Outcome::Created(id), notes: Vec::new() })
+    Ok(Decision { events, outcome: Outcome::Created(id), notes: Notes::new() })
 }
 
 /// A POST for somebody who was here: the same id again, with the document that the POST brings.

@@ -39,6 +39,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("attributes", "a list of attributes of users such as [\"userName\", \"active\"], or null"),
     ("schemas", "an object with schemas for User and Group, or null"),
     ("enforce_canonical_values", "a list of attributes such as [\"role\", \"emails.type\"], or null"),
+    ("strict", "true, false or null"),
 ];
 
 /// The longest base path, in bytes.
@@ -238,7 +239,7 @@ mod tests {
         assert!(enumerations.clone().count() > 5);
         for (name, takes) in enumerations {
             for value in takes.replace(" or ", ", ").split(", ") {
-                let value = if value == "null" { Value::Null } else { json!(value) };
+                let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
                 check(json!({ *name: value }), None);
             }
             check(json!({ *name: "nonsense" }), Some("setting_invalid"));

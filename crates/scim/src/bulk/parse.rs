@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::references::PREFIX;
 use super::{Asked, BULK_REQUEST, Method, Operation, Path, Request};
+use crate::dialect::{Dialect, Notes, Place, message_members, message_urns};
 use crate::{Object, ResourceType, ScimError, ScimType};
 
 /// Why a message is refused as a whole.
@@ -23,10 +24,16 @@ pub enum BulkError {
     Message(#[from] ScimError),
 }
 
-/// Reads a message of at most `operations_max` operations.
-pub fn parse(body: Value, operations_max: usize) -> Result<Request, BulkError> {
+/// Reads a message of at most `operations_max` operations. `notes` are those of the message itself; each operation has
+/// its own.
+pub fn parse(body: Value, operations_max: usize, notes: &mut Notes) -> Result<Request, BulkError> {
     let mut body = if let Value::Object(body) = body { body } else { Object::new() };
-    if !names_bulk_request(take(&mut body, "schemas").as_ref()) {
+    message_members(&mut body, &["schemas", "failOnErrors", "Operations"], &Place::BODY, notes);
+    let mut schemas = take(&mut body, "schemas");
+    if let Some(schemas) = &mut schemas {
+        message_urns(schemas, BULK_REQUEST, notes);
+    }
+    if !names_bulk_request(schemas.as_ref()) {
         let detail = format!("the body must be an object whose schemas attribute has {BULK_REQUEST}");
         return Err(invalid("bulk_schema_missing", detail).into());
     }
@@ -88,14 +95,26 @@ fn check_names(operations: &[Operation]) -> Result<(), ScimError> {
 }
 
 fn operation(mut operation: Object) -> Operation {
+    let mut notes = Notes::new();
+    let known = ["method", "bulkId", "version", "path", "data"];
+    message_members(&mut operation, &known, &Place::BODY, &mut notes);
     let method = take(&mut operation, "method");
     let method = method.as_ref().and_then(Value::as_str);
     let known = method.and_then(Method::named);
+    // `generic.bulk_form`: a method in other letters, and a path in another form than `/Users/<id>`.
+    if known.is_some_and(|known| Some(known.as_str()) != method) {
+        notes.note(Dialect::GenericBulkForm, "method");
+    }
     let bulk_id = match take(&mut operation, "bulkId") {
         Some(Value::String(name)) if !name.is_empty() => Some(name),
         _ => None,
     };
-    let path = path(take(&mut operation, "path").as_ref());
+    let path = path(take(&mut operation, "path").as_ref(), &mut notes);
+    if known == Some(Method::Delete)
+        && operation.iter().any(|(name, value)| is_data(name) && !value.is_null())
+    {
+        notes.note(Dialect::GenericBodyIgnored, "data");
+    }
     Operation {
         method: known.map(Method::as_str).or(method).map(str::to_owned),
         path: path.as_ref().ok().cloned(),
@@ -103,7 +122,12 @@ fn operation(mut operation: Object) -> Operation {
             .ok_or_else(|| invalid("bulk_method_invalid", "method must be POST, PUT, PATCH or DELETE"))
             .and_then(|method| asked(method, path?, bulk_id.as_deref(), operation)),
         bulk_id,
+        notes,
     }
+}
+
+fn is_data(name: &str) -> bool {
+    name.eq_ignore_ascii_case("data")
 }
 
 fn asked(
@@ -153,9 +177,9 @@ fn asked(
 
 /// Reads a path such as `/Users` or `/Groups/<id>`. Everything behind the endpoint is one id, since a `bulkId` may
 /// hold any character.
-fn path(value: Option<&Value>) -> Result<Path, ScimError> {
-    let text = value.and_then(Value::as_str).unwrap_or_default();
-    let text = text.strip_prefix('/').unwrap_or(text);
+fn path(value: Option<&Value>, notes: &mut Notes) -> Result<Path, ScimError> {
+    let written = value.and_then(Value::as_str).unwrap_or_default();
+    let text = written.strip_prefix('/').unwrap_or(written);
     let (endpoint, id) = text.split_once('/').unwrap_or((text, ""));
     let resource_type = [ResourceType::User, ResourceType::Group]
         .into_iter()
@@ -169,6 +193,10 @@ fn path(value: Option<&Value>) -> Result<Path, ScimError> {
     if !id.starts_with(PREFIX) && id.contains(['/', '?', '#']) {
         let detail = "path must end with the id of a resource, without a query or anything else behind it";
         return Err(invalid("bulk_path_invalid", detail));
+    }
+    let slash = if id.is_empty() { "" } else { "/" };
+    if written != format!("/{}{slash}{id}", resource_type.endpoint()) {
+        notes.note(Dialect::GenericBulkForm, "path");
     }
     Ok(Path { resource_type, id: (!id.is_empty()).then(|| id.to_owned()) })
 }

@@ -4,24 +4,72 @@
 //! in RFC form is given back as it came. One that cannot be read is, too: the filter parser says what is wrong.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::ops::Range;
 
-use super::value::note;
 use super::{Dialect, Notes};
 use crate::ResourceSchema;
 use crate::attribute_path::AttributePath;
 use crate::filter::CompareOp;
 use crate::schema::{Attribute, AttributeType};
 
-/// Applies every dialect of a filter.
-pub(super) fn rewrite<'a>(text: &'a str, schema: &ResourceSchema) -> (Cow<'a, str>, Notes) {
-    let Some(tokens) = tokens(text) else { return (Cow::Borrowed(text), Notes::new()) };
-    let mut rewriting =
-        Rewriting { text, schema, tokens, brackets: None, edits: Vec::new(), notes: Notes::new() };
+/// Applies every dialect of a filter that stands at `place`.
+pub(super) fn rewrite<'a>(
+    text: &'a str,
+    schema: &ResourceSchema,
+    place: &dyn Display,
+    notes: &mut Notes,
+) -> Cow<'a, str> {
+    match spelling(text, place, notes) {
+        Cow::Borrowed(text) => comparisons(text, schema, place, notes),
+        Cow::Owned(text) => Cow::Owned(comparisons(&text, schema, place, notes).into_owned()),
+    }
+}
+
+/// How a filter is written, whatever it says. `generic.filter_blanks`: blanks at its ends, more than one between two
+/// words, tabs and line breaks. `generic.single_quotes`: a value in single quotes.
+fn spelling<'a>(text: &'a str, place: &dyn Display, notes: &mut Notes) -> Cow<'a, str> {
+    let Some(tokens) = tokens(text) else { return Cow::Borrowed(text) };
+    let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return Cow::Borrowed(text) };
+    let mut edits = Vec::new();
+    let mut blank = |range: Range<usize>, right: &str| {
+        if !matches!(&text[range.clone()], "" | " ") || (right.is_empty() && !range.is_empty()) {
+            edits.push((range, right.to_owned()));
+            notes.note(Dialect::GenericFilterBlanks, place);
+        }
+    };
+    blank(0..first.range.start, "");
+    for pair in tokens.windows(2) {
+        blank(pair[0].range.end..pair[1].range.start, " ");
+    }
+    blank(last.range.end..text.len(), "");
+    let quoted = tokens.iter().filter(|token| token.kind == TokenKind::SingleQuoted);
+    for Token { range, .. } in quoted {
+        let inner = &text[range.start + 1..range.end - 1];
+        edits.push((range.clone(), serde_json::Value::from(inner).to_string()));
+        notes.note(Dialect::GenericSingleQuotes, place);
+    }
+    edits.sort_by_key(|(range, _)| range.start);
+    edited(text, edits)
+}
+
+/// The dialects of what is compared with what.
+fn comparisons<'a>(
+    text: &'a str,
+    schema: &ResourceSchema,
+    place: &dyn Display,
+    notes: &mut Notes,
+) -> Cow<'a, str> {
+    let Some(tokens) = tokens(text) else { return Cow::Borrowed(text) };
+    let mut rewriting = Rewriting { text, schema, tokens, brackets: None, edits: Vec::new(), place, notes };
     rewriting.run();
-    let Rewriting { edits, notes, .. } = rewriting;
+    edited(text, rewriting.edits)
+}
+
+/// The text with something else in place of each range. They are in order and do not overlap.
+fn edited(text: &str, edits: Vec<(Range<usize>, String)>) -> Cow<'_, str> {
     if edits.is_empty() {
-        return (Cow::Borrowed(text), notes);
+        return Cow::Borrowed(text);
     }
     let mut rewritten = String::with_capacity(text.len() + 16 * edits.len());
     let mut copied = 0;
@@ -31,7 +79,7 @@ pub(super) fn rewrite<'a>(text: &'a str, schema: &ResourceSchema) -> (Cow<'a, st
         copied = range.end;
     }
     rewritten.push_str(&text[copied..]);
-    (Cow::Owned(rewritten), notes)
+    Cow::Owned(rewritten)
 }
 
 /// A piece of a filter.
@@ -47,6 +95,8 @@ enum TokenKind {
     Word,
     /// With its quotes.
     Quoted,
+    /// The same in single quotes, where a value is expected.
+    SingleQuoted,
     /// One of `( ) [ ]`.
     Bracket(u8),
 }
@@ -70,15 +120,22 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
                 at += 1;
                 TokenKind::Quoted
             }
-            _ => {
+            byte => {
                 let ends = |&byte: &u8| byte.is_ascii_whitespace() || byte == b'"' || is_bracket(byte);
-                at += bytes[at..].iter().position(ends).unwrap_or(bytes.len() - at);
-                TokenKind::Word
+                let quoted = if byte == b'\'' { single_quoted(&bytes[at..], ends) } else { None };
+                at += quoted.or_else(|| bytes[at..].iter().position(ends)).unwrap_or(bytes.len() - at);
+                if quoted.is_some() { TokenKind::SingleQuoted } else { TokenKind::Word }
             }
         };
         tokens.push(Token { kind, range: start..at });
     }
     Some(tokens)
+}
+
+/// How far the text behind a single quote goes, its closing one included, if that ends a word.
+fn single_quoted(bytes: &[u8], ends: impl Fn(&u8) -> bool) -> Option<usize> {
+    let length = bytes.iter().position(|&byte| byte == b'\'')? + 1;
+    bytes.get(length).is_none_or(ends).then_some(length)
 }
 
 /// The brackets of a value path that the text is in.
@@ -92,24 +149,26 @@ struct Brackets<'s> {
     has_or: bool,
 }
 
-struct Rewriting<'t, 's> {
+struct Rewriting<'t, 's, 'n> {
     text: &'t str,
     schema: &'s ResourceSchema,
     tokens: Vec<Token>,
     brackets: Option<Brackets<'s>>,
     /// What to put in place of what, in order.
     edits: Vec<(Range<usize>, String)>,
-    notes: Notes,
+    /// Where the filter stands.
+    place: &'n dyn Display,
+    notes: &'n mut Notes,
 }
 
-impl<'t, 's> Rewriting<'t, 's> {
+impl<'t, 's> Rewriting<'t, 's, '_> {
     fn run(&mut self) {
         let mut index = 0;
         while let Some(token) = self.tokens.get(index) {
             index += match token.kind {
                 TokenKind::Word => self.word(index),
                 TokenKind::Bracket(b']') => self.after_brackets(index),
-                TokenKind::Bracket(_) | TokenKind::Quoted => 1,
+                TokenKind::Bracket(_) | TokenKind::Quoted | TokenKind::SingleQuoted => 1,
             };
         }
     }
@@ -144,7 +203,7 @@ impl<'t, 's> Rewriting<'t, 's> {
         let closing = self.tokens[index].range.clone();
         let (name, operator, dialect) = match self.tokens.get(index + 1) {
             Some(next) if next.kind == TokenKind::Word && next.range.start == closing.end => {
-                match self.slice(index + 1).strip_prefix('.') {
+                match self.slice(index + 1).strip_prefix('.').filter(|name| !name.is_empty()) {
                     Some(name) => (name, index + 2, Dialect::EntraValuePathSub),
                     None => return 1,
                 }
@@ -170,7 +229,7 @@ impl<'t, 's> Rewriting<'t, 's> {
             self.edits.insert(at, (brackets.start..brackets.start, "(".to_owned()));
         }
         self.edits.push((range, format!("{parentheses} and {condition}]")));
-        note(&mut self.notes, dialect);
+        self.notes.note(dialect, self.place);
         last - index + 1
     }
 
@@ -193,7 +252,7 @@ impl<'t, 's> Rewriting<'t, 's> {
         if bare == written || !matches!(bare.as_str(), "true" | "false") {
             return None;
         }
-        note(&mut self.notes, Dialect::EntraBoolStringFilter);
+        self.notes.note(Dialect::EntraBoolStringFilter, self.place);
         Some(bare)
     }
 
@@ -207,7 +266,7 @@ impl<'t, 's> Rewriting<'t, 's> {
         if is_literal || (is_number && !is_text) {
             return None;
         }
-        note(&mut self.notes, Dialect::AuthentikBareWord);
+        self.notes.note(Dialect::AuthentikBareWord, self.place);
         Some(serde_json::Value::from(written).to_string())
     }
 

@@ -1,75 +1,104 @@
 //! Deviations in the body of a PATCH: operations and paths here, values in [`super::value`], filters of paths in
 //! [`super::filter`].
 //!
-//! What cannot be read is left as it is: the PATCH parser answers for it. Every rewritten operation is in RFC
-//! form, so nothing behind this file knows that there are dialects. The time is linear in the body.
+//! What cannot be read is left as it is: the PATCH parser answers for it. The time is linear in the body. Two
+//! dialects depend on what a resource has and are met when a PATCH is carried out ([`crate::patch::apply`]).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::value::{coerce, coerce_object, note};
-use super::{Dialect, Notes, filter};
+use super::value::{coerce, coerce_element, coerce_object};
+use super::{Dialect, Notes, Place, filter, message_members, message_urns};
+use crate::attribute_path::ResolvedPath;
 use crate::patch::PatchPath;
 use crate::patch::members::is_members;
-use crate::schema::{Attribute, AttributeType};
+use crate::patch::parse::PATCH_OP;
+use crate::schema::{Attribute, AttributeType, Mutability, Schema};
 use crate::{Object, ResourceSchema};
 
 /// Applies every dialect of a PATCH body.
-pub(super) fn rewrite(body: &mut Value, schema: &ResourceSchema) -> Notes {
-    let mut notes = Notes::new();
-    if let Value::Object(body) = body
-        && let Some(Value::Array(operations)) = member(body, "Operations")
-    {
-        for operation in operations {
-            if let Value::Object(operation) = operation {
-                rewrite_operation(operation, schema, &mut notes);
-            }
+pub(super) fn rewrite(body: &mut Value, schema: &ResourceSchema, notes: &mut Notes) {
+    let Value::Object(body) = body else { return };
+    if let Some(schemas) = member(body, "schemas") {
+        message_urns(schemas, PATCH_OP, notes);
+    }
+    message_members(body, &["schemas", "Operations"], &Place::BODY, notes);
+    let Some(Value::Array(operations)) = member(body, "Operations") else { return };
+    for (index, operation) in operations.iter_mut().enumerate() {
+        if let Value::Object(operation) = operation {
+            rewrite_operation(operation, schema, &Place::operation(index + 1), notes);
         }
     }
-    notes
 }
 
-fn rewrite_operation(operation: &mut Object, schema: &ResourceSchema, notes: &mut Notes) {
-    op_case(operation, notes);
-    empty_path(operation, notes);
+fn rewrite_operation(operation: &mut Object, schema: &ResourceSchema, at: &Place<'_>, notes: &mut Notes) {
+    message_members(operation, &["op", "path", "value"], at, notes);
+    op_case(operation, at, notes);
+    empty_path(operation, at, notes);
     if let Some(Value::String(path)) = member(operation, "path") {
-        urn_dot(path, schema, notes);
-        path_filter(path, schema, notes);
+        let place = at.member("path");
+        urn_dot(path, schema, &place, notes);
+        *path = filter::rewrite(path, schema, &place, notes).into_owned();
         let path = path.clone();
-        rewrite_value_at(operation, &path, schema, notes);
-    } else if let Some(Value::Object(attributes)) = member(operation, "value") {
-        coerce_object(attributes, schema, notes);
+        rewrite_at(operation, &path, schema, at, notes);
+    }
+    if member(operation, "path").is_none_or(|path| path.is_null())
+        && let Some(Value::Object(attributes)) = member(operation, "value")
+    {
+        coerce_object(attributes, schema, at, notes);
+        read_only_value(attributes, schema, at, notes);
     }
 }
 
 /// `entra.op_case`: `"op": "Replace"`. Entra writes it so without `aadOptscim062020`.
-fn op_case(operation: &mut Object, notes: &mut Notes) {
+fn op_case(operation: &mut Object, at: &Place<'_>, notes: &mut Notes) {
     if let Some(Value::String(op)) = member(operation, "op") {
         let lower = op.to_ascii_lowercase();
         if *op != lower && matches!(lower.as_str(), "add" | "remove" | "replace") {
             *op = lower;
-            note(notes, Dialect::EntraOpCase);
+            notes.note(Dialect::EntraOpCase, at.member("op"));
         }
     }
 }
 
 /// `generic.empty_path`: `"path": ""` for the resource itself, from connectors with a fixed template.
-fn empty_path(operation: &mut Object, notes: &mut Notes) {
+fn empty_path(operation: &mut Object, at: &Place<'_>, notes: &mut Notes) {
     if let Some(path) = member(operation, "path")
         && path.as_str().is_some_and(str::is_empty)
     {
         *path = Value::Null;
-        note(notes, Dialect::GenericEmptyPath);
+        notes.note(Dialect::GenericEmptyPath, at.member("path"));
     }
 }
 
-/// `entra.urn_dot`: a dot between URN and attribute, `urn:…:User.manager`, from Entra jobs made before 2018 and
+/// `okta.read_only_value`: what only the service provider may write, in a value without a path: Okta renames a group
+/// with `{"id": "…", "displayName": "…"}`, authentik sends all that it has. It is left out.
+fn read_only_value(attributes: &mut Object, schema: &ResourceSchema, at: &Place<'_>, notes: &mut Notes) {
+    without_read_only(attributes, &schema.core, at, notes);
+    for (name, value) in attributes.iter_mut() {
+        if let (Some(extension), Value::Object(members)) = (schema.extension(name), value) {
+            without_read_only(members, extension, &at.member(&extension.id), notes);
+        }
+    }
+}
+
+fn without_read_only(attributes: &mut Object, schema: &Schema, at: &Place<'_>, notes: &mut Notes) {
+    let is_read_only = |attribute: &Attribute| attribute.mutability == Mutability::ReadOnly;
+    attributes.retain(|name, _| {
+        let goes = schema.attribute(name).is_some_and(is_read_only);
+        if goes {
+            notes.note(Dialect::OktaReadOnlyValue, at.member(name));
+        }
+        !goes
+    });
+}
+
+/// `entra.urn_dot_path`: a dot between URN and attribute, `urn:…:User.manager`, from Entra jobs made before 2018 and
 /// from Microsoft's own test collections.
-fn urn_dot(path: &mut String, schema: &ResourceSchema, notes: &mut Notes) {
-    let schemas = std::iter::once(&schema.core).chain(&schema.extensions);
-    for end in schemas.map(|schema| schema.id.len()) {
+fn urn_dot(path: &mut String, schema: &ResourceSchema, place: &Place<'_>, notes: &mut Notes) {
+    for end in schema.all().map(|schema| schema.id.len()) {
         if path.as_bytes().get(end) == Some(&b'.') && names_schema(&path[..end], schema) {
             path.replace_range(end..=end, ":");
-            note(notes, Dialect::EntraUrnDot);
+            notes.note(Dialect::EntraUrnDotPath, place);
             return;
         }
     }
@@ -79,64 +108,118 @@ fn names_schema(urn: &str, schema: &ResourceSchema) -> bool {
     urn.eq_ignore_ascii_case(&schema.core.id) || schema.extension(urn).is_some()
 }
 
-/// What [`filter`] does, inside a path: `roles[primary eq "True"].value`.
-fn path_filter(path: &mut String, schema: &ResourceSchema, notes: &mut Notes) {
-    let (rewritten, names) = filter::rewrite(path, schema);
-    for name in names {
-        if !notes.contains(&name) {
-            notes.push(name);
-        }
+/// The dialects that depend on what the path names.
+fn rewrite_at(
+    operation: &mut Object,
+    text: &str,
+    schema: &ResourceSchema,
+    at: &Place<'_>,
+    notes: &mut Notes,
+) {
+    let Ok(path) = PatchPath::parse(text) else { return };
+    let Some(found) = path.path.resolve(schema) else { return path_unknown(operation, at, notes) };
+    let Some(attribute) = found.attribute else { return schema_path(operation, &found, schema, at, notes) };
+    let behind_filter = path.sub_attribute.as_deref().map(|name| attribute.sub_attribute(name));
+    if behind_filter.is_some_and(|part| part.is_none()) {
+        return path_unknown(operation, at, notes);
     }
-    *path = rewritten.into_owned();
+    let sub_attribute = found.sub_attribute.or(behind_filter.flatten());
+    let of_members = is_members(schema, found.extension, Some(attribute));
+    if of_members && sub_attribute.is_some_and(|part| part.mutability == Mutability::ReadOnly) {
+        return member_part(operation, at, notes);
+    }
+    if member(operation, "op").is_some_and(|op| op == "remove") {
+        let whole = path.filter.is_none() && sub_attribute.is_none() && attribute.multi_valued;
+        return rewrite_removed(operation, text, whole.then_some(attribute), of_members, at, notes);
+    }
+    // RFC 7644 section 3.5.2.1: what is added to a list may be one value.
+    let adds = member(operation, "op").is_some_and(|op| op == "add");
+    let Some(value) = member(operation, "value") else { return };
+    let at = at.member(&attribute.name);
+    match sub_attribute {
+        Some(part) => coerce(value, part, &at.member(&part.name), notes),
+        None if path.filter.is_some() || (adds && attribute.multi_valued && value.is_object()) => {
+            coerce_element(value, attribute, &at, notes);
+        }
+        None => coerce(value, attribute, &at, notes),
+    }
 }
 
-/// The dialects that depend on what the path names.
-fn rewrite_value_at(operation: &mut Object, text: &str, schema: &ResourceSchema, notes: &mut Notes) {
-    let Ok(path) = PatchPath::parse(text) else { return };
-    let Some(found) = path.path.resolve(schema) else { return };
-    let Some(attribute) = found.attribute else {
-        if let (Some(extension), Some(value @ Value::Object(_))) =
-            (found.extension, member(operation, "value"))
-        {
-            let mut whole = Object::from_iter([(extension.id.clone(), value.take())]);
-            coerce_object(&mut whole, schema, notes);
-            *value = whole.remove(&extension.id).unwrap_or_default();
+/// `generic.path_unknown`: a path to an attribute that no schema has, from mappings for another service provider.
+/// The operation does nothing: it must not keep the others, a deactivation perhaps, from being carried out.
+fn path_unknown(operation: &mut Object, at: &Place<'_>, notes: &mut Notes) {
+    if do_nothing(operation) {
+        notes.note(Dialect::GenericPathUnknown, at.member("path"));
+    }
+}
+
+/// `generic.member_part`: what a member is called, `members[value eq "…"].display`, which its own resource says. The
+/// operation does nothing.
+fn member_part(operation: &mut Object, at: &Place<'_>, notes: &mut Notes) {
+    if do_nothing(operation) {
+        notes.note(Dialect::GenericMemberPart, at.member("path"));
+    }
+}
+
+/// Makes an operation one that changes nothing, if it is an operation at all.
+fn do_nothing(operation: &mut Object) -> bool {
+    let op = member(operation, "op").and_then(|op| op.as_str());
+    let is_operation = matches!(op, Some("add" | "remove" | "replace"));
+    if is_operation {
+        *operation = Object::from_iter([("op".to_owned(), json!("add")), ("value".to_owned(), json!({}))]);
+    }
+    is_operation
+}
+
+/// `generic.schema_path`: the URN of a schema as a path. That of the core schema means the resource itself, that of
+/// an extension all its attributes.
+fn schema_path(
+    operation: &mut Object,
+    found: &ResolvedPath<'_>,
+    schema: &ResourceSchema,
+    at: &Place<'_>,
+    notes: &mut Notes,
+) {
+    notes.note(Dialect::GenericSchemaPath, at.member("path"));
+    let Some(extension) = found.extension else {
+        if let Some(path) = member(operation, "path") {
+            *path = Value::Null;
         }
         return;
     };
-    let of_members = is_members(schema, found.extension, Some(attribute));
-    let behind_filter = path.sub_attribute.as_deref().and_then(|name| attribute.sub_attribute(name));
-    let sub_attribute = found.sub_attribute.or(behind_filter);
-    if path.filter.is_none() && sub_attribute.is_none() && attribute.multi_valued {
-        member_remove(operation, text, attribute, of_members, notes);
-    }
-    if let Some(value) = member(operation, "value") {
-        coerce(value, sub_attribute.unwrap_or(attribute), notes);
-    }
-    if behind_filter.is_some() && !of_members {
-        filtered_replace(operation, &path, notes);
+    if let Some(value @ Value::Object(_)) = member(operation, "value") {
+        let mut whole = Object::from_iter([(extension.id.clone(), value.take())]);
+        coerce_object(&mut whole, schema, at, notes);
+        *value = whole.remove(&extension.id).unwrap_or_default();
     }
 }
 
+/// The dialects of a `remove`.
+///
 /// `entra.member_remove`: the values to remove stand in `value` instead of a filter in the path,
 /// `{"op": "Remove", "path": "members", "value": [{"value": "…"}]}`, as Entra without `aadOptscim062020` and
-/// `JumpCloud` send it. Read strictly it would empty the group. Other multi-valued attributes are treated alike.
-fn member_remove(
+/// `JumpCloud` send it. Read strictly it would empty the group. Other multi-valued attributes (`list`) are treated
+/// alike.
+///
+/// `entra.remove_value`: a value that says nothing about what is removed, `{"path": "title", "value": ""}`.
+fn rewrite_removed(
     operation: &mut Object,
     path: &str,
-    attribute: &Attribute,
+    list: Option<&Attribute>,
     of_members: bool,
+    at: &Place<'_>,
     notes: &mut Notes,
 ) {
-    if !member(operation, "op").is_some_and(|op| op == "remove") {
-        return;
-    }
-    let Some(value) = member(operation, "value") else { return };
+    let Some(value) = member(operation, "value").filter(|value| !value.is_null()) else { return };
+    let Some(attribute) = list else {
+        *value = Value::Null;
+        return notes.note(Dialect::EntraRemoveValue, at.member("value"));
+    };
     let Some(filter) = removal_filter(value, attribute, of_members) else { return };
     *value = Value::Null;
     if let Some(place) = member(operation, "path") {
         *place = Value::String(format!("{path}[{filter}]"));
-        note(notes, Dialect::EntraMemberRemove);
+        notes.note(Dialect::EntraMemberRemove, at.member("value"));
     }
 }
 
@@ -192,22 +275,6 @@ fn identifying_parts<'v>(
         _ => !has_value,
     };
     parts.into_iter().filter(|(name, _)| identifies(name)).collect()
-}
-
-/// `entra.filtered_replace`: a replaced part of a value that may not exist yet,
-/// `emails[type eq "work"].value`. Entra counts on it to be made, where the RFC has `noTarget`. An `add` does the
-/// same with a value that exists, and makes one that does not.
-fn filtered_replace(operation: &mut Object, path: &PatchPath, notes: &mut Notes) {
-    let makes_value = path.filter.as_ref().is_some_and(|filter| filter.equalities().is_some());
-    let removes = member(operation, "value").is_none_or(|value| value.is_null());
-    if let Some(op) = member(operation, "op")
-        && *op == "replace"
-        && makes_value
-        && !removes
-    {
-        *op = Value::from("add");
-        note(notes, Dialect::EntraFilteredReplace);
-    }
 }
 
 /// A member of an object, whatever the case of its name.

@@ -2,12 +2,14 @@
 //!
 //! Old connectors name schemas as SCIM 1 did or as Microsoft once did, misspell them, or forget the core one
 //! beside an extension. Each such name has one meaning, so it is rewritten, both in `schemas` and as the key of
-//! an extension's object. URNs that mean nothing here are left for the schema check to drop.
+//! an extension's object. URNs that mean nothing here are taken out.
+
+use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::value::{coerce_object, note};
-use super::{Dialect, Notes};
+use super::value::coerce_object;
+use super::{Dialect, Notes, Place};
 use crate::schemas::ENTERPRISE_USER;
 use crate::{Object, ResourceSchema};
 
@@ -18,37 +20,96 @@ const SCIM_1_CORE: &str = "urn:scim:schemas:core:";
 /// The enterprise extension in SCIM 1 and in drafts of SCIM 2.
 const SCIM_1_ENTERPRISE: &str = "urn:scim:schemas:extension:enterprise:";
 
+/// Where the URNs of a body stand.
+const SCHEMAS: &str = "schemas";
+
 /// Applies every dialect of a resource's body.
-pub(super) fn rewrite(body: &mut Value, schema: &ResourceSchema) -> Notes {
-    let mut notes = Notes::new();
+pub(super) fn rewrite(body: &mut Value, schema: &ResourceSchema, notes: &mut Notes) {
     if let Value::Object(object) = body {
-        rewrite_schemas(object, schema, &mut notes);
-        rewrite_extension_keys(object, schema, &mut notes);
-        coerce_object(object, schema, &mut notes);
+        rewrite_schemas(object, schema, notes);
+        rewrite_extension_keys(object, schema, notes);
+        coerce_object(object, schema, &Place::BODY, notes);
+        extension_undeclared(object, schema, notes);
     }
-    notes
 }
 
 /// Rewrites the URNs in `schemas`; `entra.core_urn_missing`: adds the core one where only extensions are named.
 fn rewrite_schemas(object: &mut Object, schema: &ResourceSchema, notes: &mut Notes) {
-    let Some((_, Value::Array(urns))) =
-        object.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case("schemas"))
-    else {
-        return;
-    };
-    for urn in urns.iter_mut() {
-        if let Value::String(text) = urn
-            && let Some((dialect, right)) = right_urn(text, schema)
-        {
-            right.clone_into(text);
-            note(notes, dialect);
+    let Some(urns) = urns(object) else { return };
+    once_each(urns, notes);
+    let mut index = 0;
+    while let Some(urn) = urns.get(index) {
+        let Some((dialect, right)) = urn.as_str().and_then(|urn| right_urn(urn, schema)) else {
+            index += 1;
+            continue;
+        };
+        notes.note(dialect, SCHEMAS);
+        if names(urns, right) {
+            urns.remove(index);
+        } else {
+            urns[index] = Value::from(right);
         }
     }
-    let has = |id: &str| urns.iter().any(|urn| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(id)));
-    if !has(&schema.core.id) && schema.extensions.iter().any(|extension| has(&extension.id)) {
+    if !names(urns, &schema.core.id) && schema.extensions.iter().any(|extension| names(urns, &extension.id)) {
         urns.insert(0, Value::String(schema.core.id.clone()));
-        note(notes, Dialect::EntraCoreUrnMissing);
+        notes.note(Dialect::EntraCoreUrnMissing, SCHEMAS);
     }
+    if names(urns, &schema.core.id) {
+        known_only(urns, |urn| schema.all().any(|schema| schema.id.eq_ignore_ascii_case(urn)), notes);
+    }
+}
+
+/// `generic.urn_repeated`: a URN that stands there twice, as templates that were put together have it.
+pub(super) fn once_each(urns: &mut Vec<Value>, notes: &mut Notes) {
+    let mut seen = HashSet::new();
+    urns.retain(|urn| {
+        let stays = urn.as_str().is_none_or(|urn| seen.insert(urn.to_ascii_lowercase()));
+        if !stays {
+            notes.note(Dialect::GenericUrnRepeated, SCHEMAS);
+        }
+        stays
+    });
+}
+
+/// `generic.urn_unknown`: a URN that has no meaning here, from mappings for another service provider.
+pub(super) fn known_only(urns: &mut Vec<Value>, is_known: impl Fn(&str) -> bool, notes: &mut Notes) {
+    urns.retain(|urn| {
+        let stays = urn.as_str().is_none_or(&is_known);
+        if !stays {
+            notes.note(Dialect::GenericUrnUnknown, SCHEMAS);
+        }
+        stays
+    });
+}
+
+/// `entra.extension_undeclared`: attributes of an extension whose URN `schemas` does not name. They count.
+fn extension_undeclared(object: &mut Object, schema: &ResourceSchema, notes: &mut Notes) {
+    let has_value = |value: &Value| value.as_object().is_some_and(|it| it.values().any(|it| !it.is_null()));
+    let there: Vec<&str> = schema
+        .extensions
+        .iter()
+        .filter(|extension| {
+            object.iter().any(|(key, value)| key.eq_ignore_ascii_case(&extension.id) && has_value(value))
+        })
+        .map(|extension| extension.id.as_str())
+        .collect();
+    let Some(urns) = urns(object) else { return };
+    for urn in there {
+        if !names(urns, urn) {
+            urns.push(Value::from(urn));
+            notes.note(Dialect::EntraExtensionUndeclared, Place::BODY.member(urn));
+        }
+    }
+}
+
+/// The elements of `schemas`.
+fn urns(object: &mut Object) -> Option<&mut Vec<Value>> {
+    let (_, urns) = object.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case(SCHEMAS))?;
+    urns.as_array_mut()
+}
+
+fn names(urns: &[Value], id: &str) -> bool {
+    urns.iter().any(|urn| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(id)))
 }
 
 /// Rewrites URNs that are keys of extension objects, unless the right key is there as well.
@@ -62,7 +123,7 @@ fn rewrite_extension_keys(object: &mut Object, schema: &ResourceSchema, notes: &
             && let Some(value) = object.remove(&key)
         {
             object.insert(right.to_owned(), value);
-            note(notes, dialect);
+            notes.note(dialect, Place::BODY.member(right));
         }
     }
 }

@@ -1,71 +1,96 @@
 //! Deviations inside values: how providers write booleans, references and nested attributes.
 //!
 //! The bodies of POST and PUT and the values of PATCH operations share these functions. Each deviation is one
-//! small function, named in its first line by what [`note`] records. What is no known deviation is left alone:
+//! small function, named in its first line by what it notes. What is no known deviation is left alone:
 //! the schema check answers for it. Nothing here fails, and nothing here knows operations or paths of PATCH.
+
+use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
+use super::note::Place;
 use super::{Dialect, Notes};
-use crate::schema::{Attribute, AttributeType, Schema};
+use crate::resource::EXTERNAL_ID;
+use crate::schema::{Attribute, AttributeType, Mutability, Schema};
 use crate::{Object, ResourceSchema};
 
-/// Records that a dialect rewrote something, once for each name.
-pub(crate) fn note(notes: &mut Notes, dialect: Dialect) {
-    let name = dialect.name();
-    if !notes.contains(&name) {
-        notes.push(name);
-    }
-}
-
 /// Brings all attributes of an object into RFC form: first its keys ([`nest_keys`]), then its values
-/// ([`coerce`]). Keys that name nothing in the schemas are left alone.
-pub(crate) fn coerce_object(object: &mut Object, schema: &ResourceSchema, notes: &mut Notes) {
-    nest_keys(object, schema, notes);
-    for (key, value) in object.iter_mut() {
+/// ([`coerce`]). What names nothing in the schemas is taken out.
+pub(super) fn coerce_object(object: &mut Object, schema: &ResourceSchema, at: &Place<'_>, notes: &mut Notes) {
+    core_object(object, schema, at, notes);
+    nest_keys(object, schema, at, notes);
+    object.retain(|key, value| {
         if let Some(attribute) = schema.core.attribute(key) {
-            coerce(value, attribute, notes);
-        } else if let (Some(extension), Value::Object(members)) = (schema.extension(key), value) {
-            for (key, value) in members.iter_mut() {
-                if let Some(attribute) = extension.attribute(key) {
-                    coerce(value, attribute, notes);
-                }
-            }
+            coerce(value, attribute, &at.member(&attribute.name), notes);
+            return true;
         }
-    }
+        let Some(extension) = schema.extension(key) else { return unknown(key, at, notes) };
+        if let Value::Object(members) = value {
+            let at = at.member(&extension.id);
+            coerce_members(members, |key| extension.attribute(key), &at, notes);
+        }
+        true
+    });
 }
 
-/// Brings the value of one attribute into RFC form, with everything below it.
-pub(crate) fn coerce(value: &mut Value, attribute: &Attribute, notes: &mut Notes) {
+/// The members of an object that may only be these attributes.
+fn coerce_members<'s>(
+    members: &mut Object,
+    find: impl Fn(&str) -> Option<&'s Attribute>,
+    at: &Place<'_>,
+    notes: &mut Notes,
+) {
+    members.retain(|key, value| {
+        let Some(attribute) = find(key) else { return unknown(key, at, notes) };
+        coerce(value, attribute, &at.member(&attribute.name), notes);
+        true
+    });
+}
+
+/// `generic.attribute_unknown`: a name that no schema has, from mappings for another service provider. It is left
+/// out, so that one attribute too many keeps nobody from being provisioned, or deprovisioned. Says that it does not
+/// stay.
+pub(super) fn unknown(name: &str, at: &Place<'_>, notes: &mut Notes) -> bool {
+    notes.note(Dialect::GenericAttributeUnknown, at.member(name));
+    false
+}
+
+/// Brings the value of one attribute into RFC form, with everything below it. What only the service provider may write
+/// is ignored or refused whatever its form, so that is left as it is.
+pub(super) fn coerce(value: &mut Value, attribute: &Attribute, at: &Place<'_>, notes: &mut Notes) {
+    if attribute.mutability == Mutability::ReadOnly {
+        return;
+    }
     if attribute.multi_valued {
+        single_value(value, attribute, at, notes);
         if let Value::Array(elements) = value {
-            for element in elements {
-                coerce_element(element, attribute, notes);
+            null_element(elements, at, notes);
+            for (index, element) in elements.iter_mut().enumerate() {
+                coerce_element(element, attribute, &at.element(index + 1), notes);
             }
-        } else {
-            coerce_element(value, attribute, notes);
         }
     } else {
         if attribute.value_type == AttributeType::Complex {
-            complex_list(value, notes);
-            complex_text(value, attribute, notes);
+            complex_list(value, at, notes);
+            complex_text(value, attribute, at, notes);
         } else {
-            wrapped_value(value, notes);
+            wrapped_value(value, at, notes);
         }
-        coerce_element(value, attribute, notes);
+        coerce_element(value, attribute, at, notes);
     }
 }
 
 /// One value: of a singular attribute, or one of the values of a multi-valued one.
-fn coerce_element(value: &mut Value, attribute: &Attribute, notes: &mut Notes) {
+pub(super) fn coerce_element(value: &mut Value, attribute: &Attribute, at: &Place<'_>, notes: &mut Notes) {
     match (attribute.value_type, value) {
-        (AttributeType::Boolean, value) => bool_string(value, notes),
+        (AttributeType::Boolean, value) => bool_string(value, at, notes),
         (AttributeType::Complex, Value::Object(members)) => {
-            for (key, member) in members.iter_mut() {
-                if let Some(sub_attribute) = attribute.sub_attribute(key) {
-                    coerce(member, sub_attribute, notes);
-                }
-            }
+            coerce_members(members, |key| attribute.sub_attribute(key), at, notes);
+        }
+        (AttributeType::Binary, Value::String(text)) => base64_form(text, at, notes),
+        (AttributeType::Reference, Value::String(text)) => reference_form(text, at, notes),
+        (AttributeType::String, value) if attribute.name == EXTERNAL_ID => {
+            external_id_empty(value, at, notes);
         }
         _ => {}
     }
@@ -73,7 +98,7 @@ fn coerce_element(value: &mut Value, attribute: &Attribute, notes: &mut Notes) {
 
 /// `entra.bool_string`: a boolean as text, `"False"`. Entra writes every boolean of its mappings like this
 /// unless the tenant URL carries `aadOptscim062020`; some connectors write `"1"` and `"0"`.
-fn bool_string(value: &mut Value, notes: &mut Notes) {
+fn bool_string(value: &mut Value, at: &Place<'_>, notes: &mut Notes) {
     let Value::String(text) = &*value else { return };
     let boolean = if text.eq_ignore_ascii_case("true") || text == "1" {
         true
@@ -83,38 +108,92 @@ fn bool_string(value: &mut Value, notes: &mut Notes) {
         return;
     };
     *value = Value::Bool(boolean);
-    note(notes, Dialect::EntraBoolString);
+    notes.note(Dialect::EntraBoolString, at);
+}
+
+/// `generic.single_value`: one value of a multi-valued attribute without the array around it, from connectors that
+/// map one address. What does not have the attribute's shape is left for the schema check.
+fn single_value(value: &mut Value, attribute: &Attribute, at: &Place<'_>, notes: &mut Notes) {
+    let complex = attribute.value_type == AttributeType::Complex;
+    if !value.is_null() && !value.is_array() && complex == value.is_object() {
+        *value = Value::Array(vec![value.take()]);
+        notes.note(Dialect::GenericSingleValue, at);
+    }
+}
+
+/// `generic.null_element`: `null` among values, from templates whose source has none.
+fn null_element(elements: &mut Vec<Value>, at: &Place<'_>, notes: &mut Notes) {
+    if let Some(index) = elements.iter().position(Value::is_null) {
+        elements.retain(|element| !element.is_null());
+        notes.note(Dialect::GenericNullElement, at.element(index + 1));
+    }
+}
+
+/// `generic.base64_form`: base64 with the alphabet for URLs, or with line breaks, as certificates are cut out of
+/// files. It is kept as it is, so that a client reads what it wrote.
+fn base64_form(text: &str, at: &Place<'_>, notes: &mut Notes) {
+    if text.contains(|c: char| matches!(c, '-' | '_') || c.is_ascii_whitespace()) {
+        notes.note(Dialect::GenericBase64Form, at);
+    }
+}
+
+/// `generic.reference_form`: an address with letters beyond ASCII that nobody encoded. It is kept as it is.
+fn reference_form(text: &str, at: &Place<'_>, notes: &mut Notes) {
+    if !text.is_ascii() {
+        notes.note(Dialect::GenericReferenceForm, at);
+    }
+}
+
+/// `generic.external_id_empty`: an empty `externalId`, from mappings whose source has none. It is none.
+fn external_id_empty(value: &mut Value, at: &Place<'_>, notes: &mut Notes) {
+    if value.as_str().is_some_and(str::is_empty) {
+        *value = Value::Null;
+        notes.note(Dialect::GenericExternalIdEmpty, at);
+    }
 }
 
 /// `entra.complex_list`: the object of a singular complex attribute inside an array, as Entra sends `manager`:
 /// `[{"value": "…", "$ref": "…"}]`.
-fn complex_list(value: &mut Value, notes: &mut Notes) {
+fn complex_list(value: &mut Value, at: &Place<'_>, notes: &mut Notes) {
     if let Value::Array(elements) = value
         && let [only @ Value::Object(_)] = elements.as_mut_slice()
     {
         *value = only.take();
-        note(notes, Dialect::EntraComplexList);
+        notes.note(Dialect::EntraComplexList, at);
     }
 }
 
 /// `entra.complex_text`: the `value` of a singular complex attribute without the object around it, as Entra
 /// sends `manager`: `"271"`. An empty text takes the manager away.
-fn complex_text(value: &mut Value, attribute: &Attribute, notes: &mut Notes) {
+fn complex_text(value: &mut Value, attribute: &Attribute, at: &Place<'_>, notes: &mut Notes) {
     let Value::String(text) = &mut *value else { return };
     let Some(inner) = attribute.sub_attribute("value") else { return };
     *value = if text.is_empty() { Value::Null } else { json!({ (&inner.name): std::mem::take(text) }) };
-    note(notes, Dialect::EntraComplexText);
+    notes.note(Dialect::EntraComplexText, at);
 }
 
 /// `entra.wrapped_value`: a simple singular value wrapped like an element of a multi-valued attribute,
 /// `[{"value": "y"}]`. Entra does so for attributes that its mapping takes for multi-valued.
-fn wrapped_value(value: &mut Value, notes: &mut Notes) {
+fn wrapped_value(value: &mut Value, at: &Place<'_>, notes: &mut Notes) {
     if let Value::Array(elements) = value
         && let [Value::Object(members)] = elements.as_mut_slice()
         && let Some((_, inner)) = members.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case("value"))
     {
         *value = inner.take();
-        note(notes, Dialect::EntraWrappedValue);
+        notes.note(Dialect::EntraWrappedValue, at);
+    }
+}
+
+/// `generic.core_object`: attributes of the core schema in an object under its URN, as those of an extension are.
+/// They move to where nothing stands yet.
+fn core_object(object: &mut Object, schema: &ResourceSchema, at: &Place<'_>, notes: &mut Notes) {
+    let key =
+        object.iter().find(|(key, value)| key.eq_ignore_ascii_case(&schema.core.id) && value.is_object());
+    let Some(key) = key.map(|(key, _)| key.clone()) else { return };
+    if let Some(Value::Object(members)) = object.remove(&key) {
+        let taken: HashSet<String> = object.keys().map(|key| key.to_ascii_lowercase()).collect();
+        object.extend(members.into_iter().filter(|(name, _)| !taken.contains(&name.to_ascii_lowercase())));
+        notes.note(Dialect::GenericCoreObject, at.member(&schema.core.id));
     }
 }
 
@@ -123,7 +202,7 @@ fn wrapped_value(value: &mut Value, notes: &mut Notes) {
 ///
 /// A key is only moved if all of it is known, and only to where nothing stands yet. Any other is left in place,
 /// where it is an unknown attribute. That keeps the work linear, too: known names are few.
-pub(crate) fn nest_keys(object: &mut Object, schema: &ResourceSchema, notes: &mut Notes) {
+fn nest_keys(object: &mut Object, schema: &ResourceSchema, at: &Place<'_>, notes: &mut Notes) {
     let flat: Vec<(String, FlatKey<'_>)> = object
         .keys()
         .filter_map(|key| FlatKey::read(key, schema).map(|flat_key| (key.clone(), flat_key)))
@@ -131,7 +210,7 @@ pub(crate) fn nest_keys(object: &mut Object, schema: &ResourceSchema, notes: &mu
     for (key, flat_key) in flat {
         let Some(value) = object.remove(&key) else { continue };
         match place(object, &flat_key.route, value) {
-            Ok(()) => note(notes, flat_key.dialect),
+            Ok(()) => notes.note(flat_key.dialect, at.member(&key)),
             Err(value) => {
                 object.insert(key, value);
             }
@@ -139,13 +218,13 @@ pub(crate) fn nest_keys(object: &mut Object, schema: &ResourceSchema, notes: &mu
     }
     for (key, value) in object.iter_mut() {
         if let (Some(extension), Value::Object(members)) = (schema.extension(key), value) {
-            nest_dotted_keys(members, extension, notes);
+            nest_dotted_keys(members, extension, &at.member(&extension.id), notes);
         }
     }
 }
 
 /// Dotted keys inside an extension's object: `"urn:…:User": {"manager.value": …}`.
-fn nest_dotted_keys(members: &mut Object, schema: &Schema, notes: &mut Notes) {
+fn nest_dotted_keys(members: &mut Object, schema: &Schema, at: &Place<'_>, notes: &mut Notes) {
     let flat: Vec<(String, Vec<&str>)> = members
         .keys()
         .filter(|key| key.contains('.'))
@@ -154,7 +233,7 @@ fn nest_dotted_keys(members: &mut Object, schema: &Schema, notes: &mut Notes) {
     for (key, route) in flat {
         let Some(value) = members.remove(&key) else { continue };
         match place(members, &route, value) {
-            Ok(()) => note(notes, Dialect::EntraDottedKey),
+            Ok(()) => notes.note(Dialect::EntraDottedKey, at.member(&key)),
             Err(value) => {
                 members.insert(key, value);
             }

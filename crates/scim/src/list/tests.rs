@@ -8,7 +8,7 @@ const LIMITS: PageLimits = PageLimits { default: 100, max: 1_000 };
 fn read(parameters: &[(&str, &str)]) -> Result<ListQuery, ScimError> {
     let parameters: Vec<_> =
         parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    ListQuery::from_parameters(&parameters, &[&Schemas::standard().user], LIMITS)
+    ListQuery::from_parameters(&parameters, &[&Schemas::standard().user], LIMITS, &mut Notes::new())
 }
 
 #[track_caller]
@@ -43,8 +43,8 @@ fn only_one_name_and_no_order_is_a_lookup() {
 fn without_parameters_the_first_page_of_everything_is_asked_for() {
     let part =
         Part { resource_type: ResourceType::User, filter: None, sort_by: None, returned: Returned::Default };
-    let (parts, order, notes) = (vec![part], Order::Created, Vec::new());
-    let expected = ListQuery { parts, order, start_index: 1, cursor: None, count: 100, notes };
+    let (parts, order) = (vec![part], Order::Created);
+    let expected = ListQuery { parts, order, start_index: 1, cursor: None, count: 100 };
     assert_eq!(read(&[]).unwrap(), expected);
     assert_eq!(read(&[("aadOptscim062020", ""), ("cursors", "x")]).unwrap(), expected);
 }
@@ -124,7 +124,7 @@ fn everywhere(parameters: &[(&str, &str)]) -> Result<ListQuery, ScimError> {
     let parameters: Vec<_> =
         parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let schemas = Schemas::standard();
-    ListQuery::from_parameters(&parameters, &[&schemas.user, &schemas.group], LIMITS)
+    ListQuery::from_parameters(&parameters, &[&schemas.user, &schemas.group], LIMITS, &mut Notes::new())
 }
 
 /// A filter on users and groups at once, and on a user and a group without any value whether it holds.

@@ -3,9 +3,9 @@
 //! This file finds the place of each operation; `change` says what happens to one attribute, `values` to the list
 //! of a multi-valued one. Operations follow each other on a copy that replaces the target at the end.
 //!
-//! Without a path, what a client may not write and what the schemas lack is skipped, since providers send whole
-//! resources along; by an explicit path both are refused. What is write-only (`password`) is checked and dropped:
-//! it must not reach any state.
+//! What a client may not write is refused by an explicit path and skipped without one; dialects took it out before,
+//! as they did with what the schemas lack. What is write-only (`password`) is checked and dropped: it must not reach
+//! any state.
 
 use serde_json::Value;
 
@@ -14,6 +14,7 @@ use super::parse::not_an_object;
 use super::values::Work;
 use super::{Operation, OperationKind, PatchPath, PatchRequest, Target};
 use crate::attribute_path::AttributePath;
+use crate::dialect::Notes;
 use crate::schema::{Attribute, Mutability, Schema};
 use crate::{Object, ResourceSchema, ScimError, resource};
 
@@ -21,13 +22,13 @@ use crate::{Object, ResourceSchema, ScimError, resource};
 const EXTERNAL_ID: &str = "externalId";
 
 /// Applies all operations in order, atomically: on an error the target is as it was. Operations on `members`
-/// must have been taken out before ([`super::members::split`]). Says whether anything was left out that the tenant
-/// does not keep.
+/// must have been taken out before ([`super::members::split`]). Answers with the dialects that were met on the way:
+/// those that depend on what the target has, and on what the tenant keeps.
 pub fn apply(
     request: &PatchRequest,
     schema: &ResourceSchema,
     target: &mut Target,
-) -> Result<bool, ScimError> {
+) -> Result<Notes, ScimError> {
     let mut document = target.attributes.clone();
     if let Some(external_id) = &target.external_id {
         document.insert(EXTERNAL_ID.to_owned(), Value::String(external_id.clone()));
@@ -36,9 +37,10 @@ pub fn apply(
     for operation in &request.operations {
         patched.carry_out(operation)?;
     }
-    let not_kept = patched.leave_out_what_is_not_kept();
+    patched.leave_out_what_is_not_kept();
+    let notes = std::mem::take(&mut patched.work.notes);
     *target = patched.finish()?;
-    Ok(not_kept)
+    Ok(notes)
 }
 
 /// The target while operations are applied to it.
@@ -52,9 +54,10 @@ struct Patched<'s> {
 }
 
 impl<'s> Patched<'s> {
-    fn leave_out_what_is_not_kept(&mut self) -> bool {
-        let kept = self.schema.kept.as_ref();
-        kept.is_some_and(|kept| kept.restrict(&mut self.document, &self.before))
+    fn leave_out_what_is_not_kept(&mut self) {
+        if let Some(kept) = &self.schema.kept {
+            kept.restrict(&mut self.document, &self.before, &mut self.work.notes);
+        }
     }
 
     /// Checks the whole document and takes out what is no part of it.
@@ -79,7 +82,8 @@ impl<'s> Patched<'s> {
     }
 
     fn carry_out(&mut self, operation: &Operation) -> Result<(), ScimError> {
-        let Operation { kind, path, value } = operation;
+        let Operation { number, kind, path, value } = operation;
+        self.work.operation = *number;
         match path {
             None => self.change_resource(*kind, value),
             Some(path) => self.change_at(*kind, path, value),

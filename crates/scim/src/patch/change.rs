@@ -1,10 +1,11 @@
 //! What an operation does to one attribute (RFC 7644 sections 3.5.2.1 to 3.5.2.3).
 //!
 //! Where the RFC leaves a choice:
-//! - An `add` whose filter selects nothing creates a value ("if the target location does not exist, the attribute
-//!   and value are added"), if the filter says what it looks like: `emails[type eq "work"].value`.
+//! - An `add` whose filter selects nothing creates a value, if the filter says what it looks like:
+//!   `emails[type eq "work"].value`. So does a `replace` of a part of one. Section 3.12 has `noTarget` for both, so
+//!   they are dialects (`entra.filtered_add`, `entra.filtered_replace`): Entra counts on the value to be made.
 //! - A `remove` whose filter selects nothing succeeds and changes nothing, like its example about a member that is
-//!   not there: a retried request must not fail. For `replace`, section 3.5.2.3 demands `noTarget`.
+//!   not there: a retried request must not fail. For `replace` of whole values, section 3.5.2.3 demands `noTarget`.
 //! - A value that a filter selects is complex as well, so parts that are not given stay as they are.
 //! - A sub-attribute of a multi-valued attribute without a filter means that part of all values.
 //! - `null` and `[]` take the target away, except that adding no values to a list changes nothing.
@@ -15,6 +16,7 @@ use super::OperationKind;
 use super::parts::{immutable, is_unassigned, merge, required, set};
 use super::values::{Values, Work};
 use crate::attribute_path::AttributePath;
+use crate::dialect::{Dialect, Place};
 use crate::filter::{Filter, TypedFilter};
 use crate::schema::{Attribute, AttributeType, Mutability};
 use crate::{Object, ScimError, ScimType};
@@ -91,7 +93,9 @@ impl Change<'_> {
             return Ok(());
         }
         if selected.is_empty() && !self.removes() {
-            return values.add(&Value::Array(vec![self.new_value()?]), work);
+            let new = self.new_value()?;
+            self.note_creation(work);
+            return values.add(&Value::Array(vec![new]), work);
         }
         selected.into_iter().try_for_each(|index| values.change(index, self.sub_attribute, self.part()))
     }
@@ -120,10 +124,23 @@ impl Change<'_> {
 
     /// What the filter says about a value that it selects, if that is all it says.
     fn asked_for(&self) -> Result<Vec<(&AttributePath, &Value)>, ScimError> {
-        match (&self.filter, self.kind) {
-            (None, _) => Ok(Vec::new()),
-            (Some((filter, _)), OperationKind::Add) => filter.equalities().ok_or_else(|| self.no_target()),
-            (Some(_), OperationKind::Remove | OperationKind::Replace) => Err(self.no_target()),
+        let Some((filter, _)) = &self.filter else { return Ok(Vec::new()) };
+        let creates = match self.kind {
+            OperationKind::Add => true,
+            OperationKind::Replace => self.sub_attribute.is_some(),
+            OperationKind::Remove => false,
+        };
+        filter.equalities().filter(|_| creates).ok_or_else(|| self.no_target())
+    }
+
+    /// A value that a filter selects was made, since there was none.
+    fn note_creation(&self, work: &mut Work) {
+        let dialect = match self.kind {
+            OperationKind::Replace => Dialect::EntraFilteredReplace,
+            OperationKind::Add | OperationKind::Remove => Dialect::EntraFilteredAdd,
+        };
+        if self.filter.is_some() {
+            work.notes.note(dialect, Place::operation(work.operation).member(&self.attribute.name));
         }
     }
 

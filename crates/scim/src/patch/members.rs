@@ -4,7 +4,7 @@
 //! reads the group: a [`MemberChange`] says what to do whatever its members are, in time linear in the request.
 //!
 //! A member is added and removed, never changed: `value`, `type` and `$ref` are immutable, and its `display` is
-//! its own resource's, so operations on that do nothing. Removing who is no member succeeds, as the example of RFC
+//! its own resource's. Removing who is no member succeeds, as the example of RFC
 //! 7644 section 3.5.2.2 says.
 
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ use super::{Operation, OperationKind, PatchPath, PatchRequest};
 use crate::filter::typed::check_elements;
 use crate::filter::{CompareOp, Filter, TypedFilter};
 use crate::member::MEMBERS;
-use crate::schema::{Attribute, Mutability, ResourceType, Schema};
+use crate::schema::{Attribute, ResourceType, Schema};
 use crate::{MemberRef, ResourceSchema, ScimError, ScimType};
 
 /// One change of the members.
@@ -100,10 +100,10 @@ struct Found<'s> {
 impl Found<'_> {
     /// An operation whose path begins with `members`.
     fn operation(&mut self, operation: Operation) -> Result<(), ScimError> {
-        let Operation { kind, path, value } = operation;
+        let Operation { kind, path, value, .. } = operation;
         let Some(PatchPath { path, filter, sub_attribute }) = path else { return self.whole(kind, value) };
         if let Some(name) = sub_attribute.or(path.sub_attribute) {
-            return self.check_ignored(&name);
+            return Err(immutable(&format!("{MEMBERS}.{name}")));
         }
         let Some(filter) = filter else { return self.whole(kind, value) };
         if kind != OperationKind::Remove && !is_unassigned(&value) {
@@ -150,16 +150,6 @@ impl Found<'_> {
         let detail =
             format!("the request names more than {MEMBERS_MAX} members; send them in several requests");
         Err(ScimError::new(ScimType::InvalidValue, "too_many_members", detail))
-    }
-
-    /// A part of members can be named only where that has no effect.
-    fn check_ignored(&self, name: &str) -> Result<(), ScimError> {
-        match self.attribute.sub_attribute(name) {
-            Some(part) if part.mutability != Mutability::ReadOnly => {
-                Err(immutable(&format!("{MEMBERS}.{}", part.name)))
-            }
-            _ => Ok(()),
-        }
     }
 }
 

@@ -6,7 +6,6 @@
 
 use serde_json::Value;
 
-use super::members::is_members;
 use super::path::Place;
 use super::{Operation, OperationKind, PatchPath, PatchRequest};
 use crate::{Object, ResourceSchema, ScimError, ScimType};
@@ -15,7 +14,7 @@ use crate::{Object, ResourceSchema, ScimError, ScimType};
 pub const OPERATIONS_MAX: usize = 1_000;
 
 /// The schema of a PATCH body (RFC 7644 section 3.5.2).
-const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+pub(crate) const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 /// Reads the body: `schemas` must name `PatchOp`, each operation needs an `op`, a `remove` needs a path, paths
 /// must name attributes of the schema, and read-only ones are refused.
@@ -38,7 +37,7 @@ pub fn parse(body: Value, schema: &ResourceSchema) -> Result<PatchRequest, ScimE
         return Err(ScimError::new(ScimType::TooMany, "patch_too_many_operations", detail));
     }
     let read = |(index, value)| {
-        operation(value, schema).map_err(|error| ScimError {
+        operation(index + 1, value, schema).map_err(|error| ScimError {
             detail: format!("operation {}: {}", index + 1, error.detail),
             ..error
         })
@@ -53,7 +52,7 @@ fn names_patch_op(schemas: Option<&Value>) -> bool {
     schemas.and_then(Value::as_array).is_some_and(|urns| urns.iter().any(is_patch_op))
 }
 
-fn operation(value: Value, schema: &ResourceSchema) -> Result<Operation, ScimError> {
+fn operation(number: usize, value: Value, schema: &ResourceSchema) -> Result<Operation, ScimError> {
     let Value::Object(mut operation) = value else { return Err(malformed("it must be an object")) };
     let kind = match member(&operation, "op").and_then(Value::as_str) {
         Some("add") => OperationKind::Add,
@@ -70,8 +69,6 @@ fn operation(value: Value, schema: &ResourceSchema) -> Result<Operation, ScimErr
         }
     };
     let place = path.as_ref().map(|path| checked_place(path, schema)).transpose()?;
-    // The URN of the core schema names the resource itself.
-    let place = place.filter(|place| place.attribute.is_some() || place.extension.is_some());
     let given = take(&mut operation, "value");
     let value = match (kind, &place) {
         (OperationKind::Remove, None) => {
@@ -86,20 +83,19 @@ fn operation(value: Value, schema: &ResourceSchema) -> Result<Operation, ScimErr
         (OperationKind::Add | OperationKind::Replace, place) => {
             let value =
                 given.ok_or_else(|| invalid_value("patch_value_missing", "add and replace need a value"))?;
-            if place.is_some() { value } else { resource_value(value, schema)? }
+            if place.is_none() && !value.is_object() {
+                return Err(not_an_object("the value"));
+            }
+            value
         }
     };
-    let path = path.filter(|_| place.is_some());
-    Ok(Operation { kind, path, value })
+    Ok(Operation { number, kind, path, value })
 }
 
-/// The place that a path names, if a client may write there. What a client says about a member's name is ignored
-/// rather than refused: providers send it along, and the member's own resource has the last word on it.
+/// The place that a path names, if a client may write there.
 fn checked_place<'s>(path: &PatchPath, schema: &'s ResourceSchema) -> Result<Place<'s>, ScimError> {
     let place = path.resolve(schema)?;
-    if !is_members(schema, place.extension, place.attribute) {
-        place.check_writable()?;
-    }
+    place.check_writable()?;
     Ok(place)
 }
 
@@ -116,15 +112,6 @@ fn check_removed_value(place: &Place<'_>, given: Option<&Value>) -> Result<(), S
         return Err(invalid_value("patch_remove_with_value", &detail));
     }
     Ok(())
-}
-
-/// The value of an operation on the resource itself; an object under the core schema's URN is part of it.
-fn resource_value(value: Value, schema: &ResourceSchema) -> Result<Value, ScimError> {
-    let Value::Object(mut attributes) = value else { return Err(not_an_object("the value")) };
-    if let Some(Value::Object(core)) = take(&mut attributes, &schema.core.id) {
-        attributes.extend(core);
-    }
-    Ok(Value::Object(attributes))
 }
 
 /// The error for a value that must have named parts.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::parts::{is_unassigned, merge, set};
+use crate::dialect::Notes;
 use crate::filter::TypedFilter;
 use crate::filter::evaluate::element_matches;
 use crate::fold::fold;
@@ -20,14 +21,21 @@ const WORK_MAX: usize = 500_000;
 
 const PRIMARY: &str = "primary";
 
-/// How much a request has made us do so far.
+/// How far a request has been carried out.
 #[derive(Debug, Default)]
-pub(super) struct Work(usize);
+pub(super) struct Work {
+    /// How much it has made us do.
+    steps: usize,
+    /// The operation that is under way, counted from one.
+    pub(super) operation: usize,
+    /// The dialects that were met.
+    pub(super) notes: Notes,
+}
 
 impl Work {
     fn add(&mut self, steps: usize) -> Result<(), ScimError> {
-        self.0 = self.0.saturating_add(steps);
-        if self.0 <= WORK_MAX {
+        self.steps = self.steps.saturating_add(steps);
+        if self.steps <= WORK_MAX {
             return Ok(());
         }
         let detail =

@@ -112,6 +112,8 @@ pub(super) struct Expected {
     /// Texts that must not occur anywhere in the body.
     #[serde(default)]
     pub(super) without_text: Vec<String>,
+    /// The deviations that the service notes of the request; whoever plays looks them up.
+    pub(super) notes: Option<Vec<String>>,
     /// Variables to set, each from a string in the body that a JSON Pointer finds.
     #[serde(default)]
     pub(super) capture: BTreeMap<String, String>,

@@ -39,7 +39,7 @@ pub(crate) struct Response {
 
 impl Response {
     /// The value of a header, whatever the case of its name.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(given, _)| given.eq_ignore_ascii_case(name))

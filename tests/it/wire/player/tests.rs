@@ -253,7 +253,7 @@ fn an_onlooker_sees_each_request_before_it_is_sent_and_each_answer() {
             Moment::Sending { title, pause, request } => {
                 format!("{title} after {} ms: {} {}", pause.as_millis(), request.method, request.path)
             }
-            Moment::Answered { request, response } => format!("{}: {}", request.path, response.status),
+            Moment::Answered { request, response, .. } => format!("{}: {}", request.path, response.status),
         });
     };
     play(&conversation, &service(), &mut |_| Ok(user("7")), &mut observe).unwrap();

@@ -11,14 +11,14 @@ fn request(operations: &Value) -> Value {
 /// Reads a request of one operation.
 #[track_caller]
 fn one(operation: &Value) -> Operation {
-    let mut request = parse(request(&json!([operation])), 1).unwrap();
+    let mut request = parse(request(&json!([operation])), 1, &mut Notes::new()).unwrap();
     assert_eq!(request.operations.len(), 1);
     request.operations.remove(0)
 }
 
 #[track_caller]
 fn check_refused(body: Value, code: &str) {
-    let Err(BulkError::Message(error)) = parse(body, 100) else { panic!("it is refused") };
+    let Err(BulkError::Message(error)) = parse(body, 100, &mut Notes::new()) else { panic!("it is refused") };
     assert_eq!(error.code, code, "{}", error.detail);
 }
 
@@ -117,7 +117,10 @@ fn what_is_wrong_with_the_message_refuses_all_of_it() {
     let post = json!({"method": "POST", "path": "/Users", "bulkId": "same", "data": {}});
     check_refused(request(&json!([post, {"method": "post", "bulkId": "same"}])), "bulk_id_repeated");
     let patch = json!({"method": "PATCH", "path": "/Users/1", "bulkId": "same", "data": {}});
-    assert!(parse(request(&json!([post, patch, patch])), 3).is_ok(), "nobody can refer to a PATCH");
+    assert!(
+        parse(request(&json!([post, patch, patch])), 3, &mut Notes::new()).is_ok(),
+        "nobody can refer to a PATCH"
+    );
 }
 
 #[test]
@@ -128,9 +131,9 @@ fn fail_on_errors_is_a_number_from_one_on() {
         body
     };
     for (value, expected) in [(json!(1), Some(1)), (json!(20), Some(20)), (Value::Null, None)] {
-        assert_eq!(parse(with(value), 1).unwrap().fail_on_errors, expected);
+        assert_eq!(parse(with(value), 1, &mut Notes::new()).unwrap().fail_on_errors, expected);
     }
-    assert_eq!(parse(request(&json!([{}])), 1).unwrap().fail_on_errors, None);
+    assert_eq!(parse(request(&json!([{}])), 1, &mut Notes::new()).unwrap().fail_on_errors, None);
     for value in [json!(0), json!(-1), json!(1.5), json!("1"), json!([])] {
         check_refused(with(value), "bulk_fail_on_errors_invalid");
     }
@@ -140,6 +143,6 @@ fn fail_on_errors_is_a_number_from_one_on() {
 fn too_many_operations_are_counted_and_not_read() {
     // If they were read, the first would be refused.
     let body = request(&json!([1, 2, 3]));
-    assert_eq!(parse(body.clone(), 2), Err(BulkError::TooManyOperations(3)));
+    assert_eq!(parse(body.clone(), 2, &mut Notes::new()), Err(BulkError::TooManyOperations(3)));
     check_refused(body, "bulk_operation_invalid");
 }

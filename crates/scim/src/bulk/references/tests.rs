@@ -10,7 +10,8 @@ fn resolved(operations: &Value) -> Result<(Asked, Vec<usize>), ScimError> {
     let body = json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations,
     });
-    let Request { mut operations, .. } = crate::bulk::parse::parse(body, 100).unwrap();
+    let Request { mut operations, .. } =
+        crate::bulk::parse::parse(body, 100, &mut crate::dialect::Notes::new()).unwrap();
     let references = References::of(&operations, |index| format!("id-{index}"));
     let mut asked = operations.pop().unwrap().asked.unwrap();
     let refers_to = references.resolve(&mut asked)?;

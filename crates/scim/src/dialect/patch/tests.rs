@@ -14,10 +14,10 @@ fn body(operations: &Value) -> Value {
 
 #[track_caller]
 fn check_with(schema: &ResourceSchema, before: &Value, after: &Value, dialects: &[&str]) {
-    let mut rewritten = body(before);
-    let notes = rewrite(&mut rewritten, schema);
+    let (mut rewritten, mut notes) = (body(before), Notes::new());
+    rewrite(&mut rewritten, schema, &mut notes);
     assert_eq!(rewritten, body(after));
-    assert_eq!(notes, dialects);
+    assert_eq!(notes.names(), dialects);
     patch::parse::parse(rewritten, schema).expect("the rewritten body is in RFC form");
 }
 
@@ -45,7 +45,7 @@ fn a_body_in_rfc_form_passes_unchanged() {
         json!({"op": "replace", "path": "addresses[type eq \"work\"]", "value": {"country": "DE"}}),
         json!({"op": "replace", "path": "emails[type ne \"work\"].display", "value": "x"}),
         json!({"op": "replace", "path": format!("{ENTERPRISE_USER}:manager"), "value": {"value": "m"}}),
-        json!({"op": "replace", "path": ENTERPRISE_USER, "value": {"department": "d"}}),
+        json!({"op": "add", "path": "emails", "value": {"value": "a@b"}}),
         json!({"op": "remove", "path": "title"}),
     ] {
         check(operation.clone(), operation, &[]);
@@ -54,7 +54,6 @@ fn a_body_in_rfc_form_passes_unchanged() {
         json!({"op": "remove", "path": "members[value eq \"7f4bc1a3-0000\"]"}),
         json!({"op": "add", "path": "members", "value": [{"value": "23a3", "display": "test.user@okta.local"}]}),
         json!({"op": "replace", "path": "members", "value": []}),
-        json!({"op": "replace", "value": {"id": "abf4", "displayName": "Test SCIMv20"}}),
         json!({"op": "remove", "path": "members"}),
     ] {
         check_group(operation.clone(), operation, &[]);
@@ -81,8 +80,8 @@ fn entras_operations_without_the_flag() {
     );
     check(
         json!({"op": "Replace", "path": "emails[type eq \"work\"].primary", "value": "True"}),
-        json!({"op": "add", "path": "emails[type eq \"work\"].primary", "value": true}),
-        &[op_case, bool_string, "entra.filtered_replace"],
+        json!({"op": "replace", "path": "emails[type eq \"work\"].primary", "value": true}),
+        &[op_case, bool_string],
     );
     check(
         json!({"op": "Add", "path": "roles[primary eq \"True\"].value", "value": "Admin"}),
@@ -118,7 +117,7 @@ fn entras_flat_keys_in_a_value_without_a_path() {
     check(
         json!({"op": "replace", "path": ENTERPRISE_USER, "value": {"manager.value": "m"}}),
         json!({"op": "replace", "path": ENTERPRISE_USER, "value": {"manager": {"value": "m"}}}),
-        &["entra.dotted_key"],
+        &["generic.schema_path", "entra.dotted_key"],
     );
 }
 
@@ -165,13 +164,13 @@ fn a_dot_behind_a_urn_becomes_a_colon() {
     check(
         json!({"op": "replace", "path": format!("{ENTERPRISE_USER}.manager"), "value": "271"}),
         json!({"op": "replace", "path": format!("{ENTERPRISE_USER}:manager"), "value": {"value": "271"}}),
-        &["entra.urn_dot", "entra.complex_text"],
+        &["entra.urn_dot_path", "entra.complex_text"],
     );
     let core = "urn:ietf:params:scim:schemas:core:2.0:User";
     check(
         json!({"op": "remove", "path": format!("{core}.name.givenName")}),
         json!({"op": "remove", "path": format!("{core}:name.givenName")}),
-        &["entra.urn_dot"],
+        &["entra.urn_dot_path"],
     );
 }
 
@@ -231,30 +230,91 @@ fn remove_with_a_value_that_names_nothing_is_left_to_be_refused() {
         let mut rewritten = body(&json!([{"op": "remove", "path": "members", "value": value}]));
         let untouched = rewritten.clone();
         let schema = Schemas::standard().group;
-        assert_eq!(rewrite(&mut rewritten, &schema), Notes::new());
-        assert_eq!(rewritten, untouched);
+        let mut notes = Notes::new();
+        rewrite(&mut rewritten, &schema, &mut notes);
+        assert_eq!((&rewritten, notes), (&untouched, Notes::new()));
         assert_eq!(patch::parse::parse(rewritten, &schema).unwrap_err().code, "patch_remove_with_value");
     }
 }
 
 #[test]
-fn a_replaced_part_of_a_value_that_may_be_missing_is_added() {
-    let dialects = ["entra.filtered_replace"];
-    for path in [
-        "emails[type eq \"work\"].value",
-        "phoneNumbers[type eq \"mobile\"].value",
-        "addresses[type eq \"work\" and primary eq true].country",
-    ] {
+fn the_value_of_a_remove_means_nothing_where_the_path_says_all() {
+    for path in ["title", "name.givenName", "emails[type eq \"work\"]", "emails.display"] {
         check(
-            json!({"op": "replace", "path": path, "value": "x"}),
-            json!({"op": "add", "path": path, "value": "x"}),
-            &dialects,
+            json!({"op": "remove", "path": path, "value": "x"}),
+            json!({"op": "remove", "path": path, "value": null}),
+            &["entra.remove_value"],
         );
-        let unassigning = json!({"op": "replace", "path": path, "value": null});
-        check(unassigning.clone(), unassigning, &[]);
     }
-    let display = json!({"op": "replace", "path": "members[value eq \"a\"].display", "value": "x"});
-    check_group(display.clone(), display, &[]);
+}
+
+#[test]
+fn a_path_that_no_schema_knows_and_the_name_of_a_member_do_nothing() {
+    let nothing = json!({"op": "add", "value": {}});
+    for op in ["add", "replace", "remove"] {
+        for path in [
+            "shoeSize",
+            "name.nick",
+            "emails.mood",
+            "emails[type eq \"work\"].mood",
+            "urn:example:hr:2.0:User:grade",
+        ] {
+            let operation = json!({"op": op, "path": path, "value": 44});
+            check(operation, nothing.clone(), &["generic.path_unknown"]);
+        }
+        for path in ["members[value eq \"a\"].display", "members.display"] {
+            let operation = json!({"op": op, "path": path, "value": "x"});
+            check_group(operation, nothing.clone(), &["generic.member_part"]);
+        }
+    }
+}
+
+#[test]
+fn what_only_the_service_provider_writes_is_left_out_of_a_value_without_a_path() {
+    check_group(
+        json!({"op": "replace", "value": {"id": "abf4", "schemas": ["x"], "displayName": "Test SCIMv20"}}),
+        json!({"op": "replace", "value": {"displayName": "Test SCIMv20"}}),
+        &["okta.read_only_value"],
+    );
+}
+
+#[test]
+fn the_urn_of_a_schema_as_a_path_is_what_it_holds() {
+    let core = "urn:ietf:params:scim:schemas:core:2.0:User";
+    check(
+        json!({"op": "replace", "path": core, "value": {"active": false}}),
+        json!({"op": "replace", "path": null, "value": {"active": false}}),
+        &["generic.schema_path"],
+    );
+    let extension = json!({"op": "replace", "path": ENTERPRISE_USER, "value": {"department": "d"}});
+    check(extension.clone(), extension, &["generic.schema_path"]);
+}
+
+#[test]
+fn one_value_where_all_are_replaced_is_a_list_of_one() {
+    check(
+        json!({"op": "replace", "path": "emails", "value": {"value": "a@b"}}),
+        json!({"op": "replace", "path": "emails", "value": [{"value": "a@b"}]}),
+        &["generic.single_value"],
+    );
+}
+
+#[test]
+fn what_has_no_meaning_in_a_message_is_noted_with_its_place() {
+    let mut body = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp", "urn:example:more"], "hint": 1,
+        "Operations": [{"op": "remove", "path": "title"}, {"op": "replace", "path": "active", "value": "0", "id": 1}],
+    });
+    let mut notes = Notes::new();
+    rewrite(&mut body, &Schemas::standard().user, &mut notes);
+    let places: Vec<_> = notes.iter().map(|note| (note.dialect.name(), note.place.as_str())).collect();
+    let expected = [
+        ("generic.urn_unknown", "schemas"),
+        ("generic.attribute_unknown", "hint"),
+        ("generic.attribute_unknown", "operation 2: id"),
+        ("entra.bool_string", "operation 2: active"),
+    ];
+    assert_eq!(places, expected);
 }
 
 /// Applies operations as a provider sends them to a user who has only a name and a state.
@@ -262,7 +322,7 @@ fn a_replaced_part_of_a_value_that_may_be_missing_is_added() {
 fn applied(operations: Value) -> Value {
     let schema = Schemas::standard().user;
     let mut body = body(&operations);
-    rewrite(&mut body, &schema);
+    rewrite(&mut body, &schema, &mut Notes::new());
     let request = patch::parse::parse(body, &schema).unwrap();
     let attributes = json!({"userName": "u", "active": true}).as_object().unwrap().clone();
     let mut target = patch::Target { attributes, external_id: None };
@@ -322,9 +382,10 @@ fn oktas_operations_are_in_rfc_form() {
 #[test]
 fn names_of_members_match_whatever_their_case() {
     let mut rewritten = json!({"operations": [{"OP": "Replace", "PATH": "Active", "VALUE": "0"}]});
-    let notes = rewrite(&mut rewritten, &Schemas::standard().user);
+    let mut notes = Notes::new();
+    rewrite(&mut rewritten, &Schemas::standard().user, &mut notes);
     assert_eq!(rewritten, json!({"operations": [{"OP": "replace", "PATH": "Active", "VALUE": false}]}));
-    assert_eq!(notes, ["entra.op_case", "entra.bool_string"]);
+    assert_eq!(notes.names(), ["entra.op_case", "entra.bool_string"]);
 }
 
 #[test]
@@ -337,8 +398,9 @@ fn what_is_no_patch_is_left_alone() {
         json!({"Operations": [1, {}, {"op": 1, "path": 1}, {"op": "Move", "path": "]["}, {"path": "nonsense"}]}),
     ] {
         let untouched = odd.clone();
-        assert_eq!(rewrite(&mut odd, &Schemas::standard().user), Notes::new());
-        assert_eq!(odd, untouched);
+        let mut notes = Notes::new();
+        rewrite(&mut odd, &Schemas::standard().user, &mut notes);
+        assert_eq!((&odd, notes), (&untouched, Notes::new()));
     }
 }
 
@@ -347,7 +409,7 @@ fn a_large_remove_takes_linear_time() {
     let listed: Vec<Value> = (0..50_000).map(|id| json!({"value": id.to_string()})).collect();
     let mut rewritten = body(&json!([{"op": "remove", "path": "members", "value": listed}]));
     let schema = Schemas::standard().group;
-    rewrite(&mut rewritten, &schema);
+    rewrite(&mut rewritten, &schema, &mut Notes::new());
     let request = patch::parse::parse(rewritten, &schema).unwrap();
     let (_, changes) = patch::members::split(request, &schema).unwrap();
     let [patch::members::MemberChange::Remove(ids)] = changes.as_slice() else { panic!("{}", changes.len()) };

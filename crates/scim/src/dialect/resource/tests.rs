@@ -7,10 +7,10 @@ use crate::schemas::{GROUP, Schemas, USER};
 
 #[track_caller]
 fn check(schema: &ResourceSchema, before: Value, after: &Value, dialects: &[&str]) {
-    let mut body = before;
-    let notes = rewrite(&mut body, schema);
+    let (mut body, mut notes) = (before, Notes::new());
+    rewrite(&mut body, schema, &mut notes);
     assert_eq!(&body, after);
-    assert_eq!(notes, dialects);
+    assert_eq!(notes.names(), dialects);
 }
 
 #[track_caller]
@@ -20,11 +20,30 @@ fn check_user_urns(before: &[&str], after: &[&str], dialects: &[&str]) {
 }
 
 #[test]
-fn right_and_unknown_urns_pass_unchanged() {
+fn right_urns_pass_unchanged_and_unknown_and_repeated_ones_are_taken_out() {
     check_user_urns(&[USER, ENTERPRISE_USER], &[USER, ENTERPRISE_USER], &[]);
-    check_user_urns(&[USER, "urn:example:custom"], &[USER, "urn:example:custom"], &[]);
+    check_user_urns(&[USER, "urn:example:custom"], &[USER], &["generic.urn_unknown"]);
+    check_user_urns(&[USER, &USER.to_uppercase(), USER], &[USER], &["generic.urn_repeated"]);
+    // Without the right one, the schema check answers.
     check_user_urns(&["urn:scim:schemas:core:3.0"], &["urn:scim:schemas:core:3.0"], &[]);
     check_user_urns(&[], &[], &[]);
+}
+
+#[test]
+fn an_extension_that_schemas_does_not_name_counts() {
+    let schema = Schemas::standard().user;
+    let urns =
+        |urns: &[&str], manager: Value| json!({"schemas": urns, ENTERPRISE_USER: {"manager": manager}});
+    let manager = json!({"value": "m"});
+    check(
+        &schema,
+        urns(&[USER], manager.clone()),
+        &urns(&[USER, ENTERPRISE_USER], manager.clone()),
+        &["entra.extension_undeclared"],
+    );
+    check(&schema, urns(&[USER], Value::Null), &urns(&[USER], Value::Null), &[]);
+    let declared = urns(&[USER, ENTERPRISE_USER], manager);
+    check(&schema, declared.clone(), &declared, &[]);
 }
 
 #[test]
@@ -44,7 +63,7 @@ fn microsofts_old_uri_becomes_the_core_urn() {
     let uri = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group";
     let schema = Schemas::standard().group;
     check(&schema, json!({"Schemas": [uri]}), &json!({"Schemas": [GROUP]}), &["entra.adscim_uri"]);
-    check_user_urns(&[USER, uri], &[USER, uri], &[]);
+    check_user_urns(&[USER, uri], &[USER], &["generic.urn_unknown"]);
 }
 
 #[test]
@@ -69,7 +88,7 @@ fn an_extension_under_a_wrong_urn_is_found() {
         &["onelogin.scim1_urn", "entra.complex_text"],
     );
     let both = json!({"urn:scim:schemas:extension:enterprise:1.0": {}, ENTERPRISE_USER: {}});
-    check(&schema, both.clone(), &both, &[]);
+    check(&schema, both, &json!({ENTERPRISE_USER: {}}), &["generic.attribute_unknown"]);
 }
 
 #[test]

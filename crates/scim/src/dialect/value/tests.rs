@@ -11,9 +11,9 @@ const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:
 fn check(before: Value, after: &Value, dialects: &[&str]) {
     let Value::Object(mut object) = before else { panic!("an object") };
     let mut notes = Notes::new();
-    coerce_object(&mut object, &Schemas::standard().user, &mut notes);
+    coerce_object(&mut object, &Schemas::standard().user, &Place::BODY, &mut notes);
     assert_eq!(&Value::Object(object), after);
-    assert_eq!(notes, dialects);
+    assert_eq!(notes.names(), dialects);
 }
 
 #[track_caller]
@@ -129,16 +129,54 @@ fn a_bare_name_of_an_extension_moves_into_the_extension() {
 }
 
 #[test]
-fn keys_that_are_unknown_ambiguous_or_have_no_one_place_stay_where_they_are() {
-    check_unchanged(
-        &json!({"name.unknown": 1, "emails.value": 2, "a.b.c": 3, "urn:x:y": 4, ".": 5, "é.é": 6}),
+fn keys_that_are_unknown_ambiguous_or_have_no_one_place_are_left_out() {
+    let unknown = ["generic.attribute_unknown"];
+    check(
+        json!({"name.unknown": 1, "emails.value": 2, "a.b.c": 3, "urn:x:y": 4, ".": 5, "é.é": 6, "title": "t"}),
+        &json!({"title": "t"}),
+        &unknown,
     );
-    check_unchanged(&json!({"name": {"givenName": "a"}, "name.givenName": "b"}));
-    check_unchanged(&json!({"name": "text", "name.givenName": "b"}));
+    let name = json!({"name": {"givenName": "a"}});
+    check(json!({"name": {"givenName": "a"}, "name.givenName": "b"}), &name, &unknown);
+    check(json!({"name": "text", "name.givenName": "b"}), &json!({"name": "text"}), &unknown);
+    check(json!({"name": {"givenName": "a", "nick": "n"}}), &name, &unknown);
+    check(json!({ENTERPRISE: {"floor": 1}}), &json!({ENTERPRISE: {}}), &unknown);
+}
+
+#[test]
+fn attributes_under_the_urn_of_the_core_schema_move_up() {
+    let core = "urn:ietf:params:scim:schemas:core:2.0:User";
+    check(
+        json!({core: {"title": "t", "active": "False", "DisplayName": "d"}, "displayName": "e"}),
+        &json!({"title": "t", "active": false, "displayName": "e"}),
+        &["generic.core_object", "entra.bool_string"],
+    );
+}
+
+#[test]
+fn one_value_is_a_list_of_one_and_null_is_no_value_of_one() {
+    let emails = json!({"emails": [{"value": "a"}]});
+    check(json!({"emails": {"value": "a"}}), &emails, &["generic.single_value"]);
+    check(json!({"emails": [null, {"value": "a"}, null]}), &emails, &["generic.null_element"]);
+    check_unchanged(&json!({"emails": "a"}));
+    check_unchanged(&json!({"emails": null, "roles": []}));
+}
+
+#[test]
+fn binaries_and_references_in_other_letters_are_kept_and_noted() {
+    let certificate = json!({"x509Certificates": [{"value": "TW-_"}]});
+    check(certificate.clone(), &certificate, &["generic.base64_form"]);
+    let address = json!({"profileUrl": "https://example.com/ä"});
+    check(address.clone(), &address, &["generic.reference_form"]);
+}
+
+#[test]
+fn an_empty_external_id_is_none() {
+    check(json!({"ExternalId": ""}), &json!({"ExternalId": null}), &["generic.external_id_empty"]);
 }
 
 #[test]
 fn many_flat_keys_are_handled_in_linear_time() {
     let body: Object = (0..200_000).map(|number| (format!("name.x{number}"), json!("True"))).collect();
-    check_unchanged(&Value::Object(body));
+    check(Value::Object(body), &json!({}), &["generic.attribute_unknown"]);
 }

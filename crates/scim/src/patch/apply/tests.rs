@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::dialect::Dialect;
 use crate::schemas::{ENTERPRISE_USER, Schemas};
 use crate::{ScimType, patch};
 
@@ -212,12 +213,35 @@ fn replace_with_a_filter_changes_all_matches() {
 
 #[test]
 fn replace_with_a_filter_that_matches_nothing_is_refused_as_no_target() {
-    for path in
-        ["emails[type eq \"secret\"].value", "emails[type eq \"secret\"]", "phoneNumbers[type eq \"secret\"]"]
-    {
+    for path in [
+        "emails[type ne \"work\" and type ne \"home\"].value",
+        "emails[type eq \"secret\"]",
+        "phoneNumbers[type eq \"secret\"]",
+    ] {
         let operation = json!({"op": "replace", "path": path, "value": {"value": "x"}});
         check_refused(operation, ScimType::NoTarget, "patch_no_target");
     }
+}
+
+#[test]
+fn a_value_that_a_filter_had_to_find_is_made_and_noted_with_its_operation() {
+    let operations = json!([
+        {"op": "replace", "path": "emails[type eq \"work\"].value", "value": "w@x"},
+        {"op": "replace", "path": "emails[type eq \"other\"].value", "value": "o@x"},
+        {"op": "add", "path": "ims[type eq \"xmpp\"].value", "value": "x"},
+        {"op": "add", "path": "ims[type eq \"xmpp\"].value", "value": "y"},
+    ]);
+    let body =
+        json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
+    let schema = schema();
+    let request = patch::parse::parse(body, &schema).unwrap();
+    let notes = apply(&request, &schema, &mut target(&alice())).unwrap();
+    let places: Vec<_> = notes.iter().map(|note| (note.dialect, note.place.as_str())).collect();
+    let expected = [
+        (Dialect::EntraFilteredReplace, "operation 2: emails"),
+        (Dialect::EntraFilteredAdd, "operation 3: ims"),
+    ];
+    assert_eq!(places, expected);
 }
 
 #[test]
@@ -581,7 +605,7 @@ proptest! {
         operations in proptest::collection::vec(any_operation(), 0..4)
     ) {
         let mut operations = operations;
-        operations.push(json!({"op": "replace", "path": "emails[type eq \"nowhere\"].value", "value": "x"}));
+        operations.push(json!({"op": "replace", "path": "emails[type ew \"nowhere\"].value", "value": "x"}));
         prop_assert!(patched(&alice(), &Value::Array(operations)).is_err(), "and patched() compares the target");
     }
 }
