@@ -372,6 +372,29 @@ async fn who_was_deactivated_or_hidden_comes_back_under_the_same_id_where_the_te
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_was_deactivated_is_known_by_external_id_under_another_name() {
+    let service = TestService::start().await;
+    let acme = service.create_tenant("acme", "okta").await;
+    let external_id = json!({"externalId": "00ua"});
+    let id = id_of(&acme.post("/Users", with("alice@example.com", &external_id)).await.expect(201));
+    let path = format!("/Users/{id}");
+    acme.patch(&path, json!([{"op": "replace", "value": {"active": false}}])).await.expect(200);
+    let married = || with("alice.smith@example.com", &external_id);
+    acme.post("/Users", married()).await.refused(409, Some("uniqueness"), "external_id_taken");
+    assert_eq!(acme.get(&path).await.expect(200)["active"], false, "a conflict changes nothing");
+
+    service.set(&acme, json!({"post_deactivated": "reactivate"})).await;
+    let back = acme.post("/Users", married()).await.expect(201);
+    assert_eq!(
+        (id_of(&back), &back["active"], &back["userName"], &back["externalId"]),
+        (id.clone(), &json!(true), &json!("alice.smith@example.com"), &json!("00ua"))
+    );
+    assert_eq!(acme.get(&path).await.expect(200)["active"], true);
+    // The name that she had is free again.
+    assert_ne!(id_of(&acme.post("/Users", named("alice@example.com")).await.expect(201)), id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_manager_comes_in_every_form_that_providers_send() {
     let service = TestService::start().await;
     let acme = service.create_tenant("acme", "entra").await;
