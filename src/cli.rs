@@ -14,6 +14,7 @@ mod group;
 mod observe;
 mod operator;
 mod outbox;
+mod profile;
 mod projections;
 mod requests;
 mod session;
@@ -65,6 +66,9 @@ enum Command {
     /// Creates, shows and closes tenants.
     #[command(subcommand)]
     Tenant(tenant::Command),
+    /// Profiles that tenants are set up by.
+    #[command(subcommand)]
+    Profile(profile::Command),
     /// Connections of identity providers.
     #[command(subcommand)]
     Client(client::Command),
@@ -142,7 +146,8 @@ fn answer(cli: Cli) -> Result<u8, Failure> {
     let mut session = Session::new(target, cli.output, Box::new(std::io::stdout().lock()));
     match command {
         Command::Serve(_) => unreachable!("serve was answered above"),
-        Command::Tenant(command) => session.perform(&command.call()),
+        Command::Tenant(command) => session.perform(&command.call()?),
+        Command::Profile(command) => command.run(&mut session),
         Command::Client(command) => session.perform(&command.call()),
         Command::Token(command) => session.perform(&command.call()),
         Command::Operator(command) => session.perform(&command.call()),

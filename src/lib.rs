@@ -17,6 +17,7 @@ pub mod merkle;
 pub mod offline;
 pub mod operations;
 pub mod outbox;
+pub mod profiles;
 pub mod query;
 pub mod randomness;
 pub mod reports;

@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::call::{Call, Verb, View, admin, object, path};
 use super::client::{self, KINDS};
+use super::exit::Failure;
+use super::profile;
 use super::table::Table;
 use super::token;
 use super::words;
@@ -17,6 +19,9 @@ pub(super) enum Command {
     Create {
         /// Name of the tenant: lower-case letters, digits and hyphens.
         id: String,
+        /// Profile to set it up by: the name of one that ships, or a file.
+        #[arg(long, value_name = "NAME_OR_FILE")]
+        profile: Option<String>,
         /// Host name that its requests must name.
         #[arg(long, value_name = "NAME")]
         host: Option<String>,
@@ -41,8 +46,11 @@ pub(super) enum Command {
     Update {
         /// Name of the tenant.
         id: String,
+        /// Profile to bring it to: the name of one that ships, or a file. What is the tenant's own stays.
+        #[arg(long, value_name = "NAME_OR_FILE")]
+        profile: Option<String>,
         /// A setting; VALUE is text, JSON, or @FILE with JSON; `null` gives it its default. May be given several times.
-        #[arg(long, value_name = "KEY=VALUE", required = true)]
+        #[arg(long, value_name = "KEY=VALUE", required_unless_present = "profile")]
         set: Vec<Setting>,
     },
     /// Closes a tenant for ever: its tokens end, its history stays.
@@ -58,11 +66,14 @@ pub(super) enum Command {
 }
 
 impl Command {
-    pub(super) fn call(&self) -> Call {
-        match self {
-            Self::Create { id, host, base_path, kind, set } => {
+    pub(super) fn call(&self) -> Result<Call, Failure> {
+        Ok(match self {
+            Self::Create { id, profile, host, base_path, kind, set } => {
+                let (profile, profile_toml) = profile::asked(profile.as_deref())?;
                 let body = object([
                     ("tenant", Some(json!(id))),
+                    ("profile", profile),
+                    ("profile_toml", profile_toml),
                     ("host", host.as_ref().map(|host| json!(host))),
                     ("base_path", base_path.as_ref().map(|path| json!(path))),
                     ("kind", kind.as_ref().map(|kind| json!(kind))),
@@ -72,13 +83,20 @@ impl Command {
             }
             Self::List => Call::new(Verb::Get, path(&["admin", "v1", "tenants"]), View::Rows(list)),
             Self::Show { id } => Call::new(Verb::Get, admin(id, &[]), View::Text(shown)),
-            Self::Update { id, set } => Call::new(Verb::Patch, admin(id, &[]), View::Text(shown))
-                .with(json!({ "settings": settings(set) })),
+            Self::Update { id, profile, set } => {
+                let (profile, profile_toml) = profile::asked(profile.as_deref())?;
+                let body = object([
+                    ("profile", profile),
+                    ("profile_toml", profile_toml),
+                    ("settings", (!set.is_empty()).then(|| settings(set))),
+                ]);
+                Call::new(Verb::Patch, admin(id, &[]), View::Text(shown)).with(body)
+            }
             Self::Close { id } => Call::new(Verb::Delete, admin(id, &[]), View::Text(closed)),
             Self::AcceptClock { id } => {
                 Call::new(Verb::Post, admin(id, &["accept-clock"]), View::Text(clock_accepted))
             }
-        }
+        })
     }
 }
 
@@ -124,12 +142,19 @@ fn list(answer: &Value) -> Table {
 fn shown(answer: &Value) -> String {
     let names = ["tenant", "stream", "base_url", "state", "reason", "mode", "revision"];
     let facts = words::fields(&names.map(|name| (name, &answer[name])));
+    let profile = match &answer["profile"]["name"] {
+        Value::String(name) => {
+            let digest = answer["profile"]["sha256"].as_str().unwrap_or_default();
+            format!("from the profile {name}, SHA-256 {}\n", digest.get(..12).unwrap_or(digest))
+        }
+        _ => String::new(),
+    };
     let settings = answer["settings"].as_object().into_iter().flatten();
     let settings: Vec<_> = settings.map(|(name, value)| (name.as_str(), value)).collect();
     let settings = words::fields(&settings);
     let clients = client::list(answer).to_text() + &silent(&answer["clients"]);
     let tokens = token::list(answer).to_text() + &ending(&answer["tokens"]);
-    format!("{facts}\nSettings\n{settings}\nClients\n{clients}\nTokens\n{tokens}")
+    format!("{facts}\nSettings\n{profile}{settings}\nClients\n{clients}\nTokens\n{tokens}")
 }
 
 /// A line for each client from which nothing has come for too long.
@@ -224,15 +249,16 @@ mod tests {
     fn creating_sends_what_was_given_only() {
         let command = Command::Create {
             id: "acme".into(),
+            profile: Some("zulip".into()),
             host: None,
             base_path: Some("/scim".into()),
             kind: Some("okta".into()),
             set: vec!["initial=invited".parse().unwrap()],
         };
-        let call = command.call();
+        let call = command.call().unwrap();
         assert_eq!((call.verb, call.path.as_str()), (Verb::Post, "/admin/v1/tenants"));
         let body = json!({
-            "tenant": "acme", "base_path": "/scim", "kind": "okta", "settings": { "initial": "invited" }
+            "tenant": "acme", "profile": "zulip", "base_path": "/scim", "kind": "okta", "settings": { "initial": "invited" }
         });
         assert_eq!(call.body, Some(body));
     }

@@ -16,6 +16,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("explanations", &[]),
     ("index", &[]),
     ("merkle", &[]),
+    ("profiles", &[]),
     ("query", &[]),
     ("randomness", &[]),
     ("sqlite_file", &[]),
@@ -70,6 +71,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "explanations",
             "index",
             "outbox",
+            "profiles",
             "query",
             "reports",
             "request_log",
@@ -101,7 +103,7 @@ const MODULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("offline", &["app", "config", "query", "reports", "tasks"]),
-    ("cli", &["app", "config", "offline", "telemetry"]),
+    ("cli", &["app", "config", "offline", "profiles", "telemetry"]),
     ("main", &["cli"]),
 ];
 
@@ -118,7 +120,7 @@ const WORLDS: &[(&str, &[&str])] = &[
 /// What the inner packages may depend on: they cannot do I/O, because they have nothing to do it with.
 const PACKAGES: &[(&str, &[&str])] = &[
     ("crates/scim", &["chrono", "percent-encoding", "serde", "serde_json", "thiserror", "unicase"]),
-    ("crates/provisioning", &["chrono", "scim", "serde", "serde_json", "thiserror", "uuid"]),
+    ("crates/provisioning", &["chrono", "scim", "serde", "serde_json", "thiserror", "toml", "uuid"]),
     ("crates/page_checksums", &["crc32fast", "rusqlite"]),
     ("crates/write_ahead", &["rusqlite"]),
     (

@@ -142,6 +142,37 @@ fn leaves(value: &Value, prefix: &str, keys: &mut BTreeSet<String>) {
 }
 
 #[test]
+fn every_key_of_a_profile_is_documented() {
+    let documented: BTreeSet<String> = Page::read("docs/profiles.md")
+        .table_after("## Write one")
+        .into_iter()
+        .filter_map(|cells| Some(pages::code_words(cells.first()?).first()?.clone()))
+        .collect();
+    let keys: BTreeSet<String> = provisioning::profile::keys().map(|(key, _)| key.to_owned()).collect();
+    assert!(keys.contains("put_unknown"), "{keys:?}");
+    assert_same("docs/profiles.md", &documented, &keys);
+}
+
+#[test]
+fn every_profile_that_ships_is_documented_with_its_base_path() {
+    let page = Page::read("docs/profiles.md");
+    let documented: Vec<Vec<String>> = page
+        .table_after("# Profiles")
+        .into_iter()
+        .map(|cells| cells.iter().take(2).flat_map(|cell| pages::code_words(cell)).collect())
+        .filter(|words: &Vec<String>| words.get(1).is_some_and(|path| path.starts_with('/')))
+        .collect();
+    let shipped: Vec<Vec<String>> = muster::profiles::names()
+        .map(|name| {
+            let settings = muster::profiles::shipped(name).expect("it ships").profile.settings();
+            let base_path = settings.get("base_path").and_then(Value::as_str).unwrap_or("/<tenant>/scim/v2");
+            vec![name.to_owned(), base_path.to_owned()]
+        })
+        .collect();
+    assert_eq!(documented, shipped);
+}
+
+#[test]
 fn every_setting_of_a_tenant_is_documented() {
     let documented: BTreeSet<String> = Page::read("docs/operations.md")
         .table_after("## Create a tenant")

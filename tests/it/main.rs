@@ -33,6 +33,7 @@ mod openapi;
 mod outbox;
 mod outbox_faults;
 mod privacy;
+mod profiles;
 mod random_history;
 mod rates;
 mod registry;

@@ -4,6 +4,7 @@
 //! files that fail, not only the first. The player knows the files; this module knows HTTP and the harness.
 
 pub(crate) mod player;
+mod profiles;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -136,7 +137,9 @@ fn every_personal_value_of_the_files_is_listed_and_every_listed_one_is_there() {
     let list = std::fs::read_to_string(wire_folder().join("personal-values.txt")).expect("the list is there");
     let mut personal = BTreeSet::new();
     let mut texts = String::new();
-    for path in ["okta", "entra", "rfc", "demo"].into_iter().chain(OTHERS).flat_map(files) {
+    let of_profiles = profiles::folders();
+    let folders = ["okta", "entra", "rfc", "demo"].into_iter().chain(OTHERS);
+    for path in folders.chain(of_profiles.iter().map(String::as_str)).flat_map(files) {
         let text = std::fs::read_to_string(&path).expect("the file is there");
         let file: Value = serde_json::from_str(&text).expect("the file is JSON");
         gather_from_requests(&file, &mut personal);

@@ -18,6 +18,7 @@ pub mod event;
 pub mod evolve;
 pub mod ids;
 pub mod merge_patch;
+pub mod profile;
 pub mod recorded;
 pub mod rejection;
 pub mod resource;

@@ -20,6 +20,7 @@ use super::{Body, House, json_answer, open_tenant, operator_origin};
 use crate::directories::NewTenant;
 use crate::http::context;
 use crate::http::error::Failure;
+use crate::profiles::{self, Applicable, ProfileError};
 use crate::reports;
 
 type Answer = Result<HttpResponse, Failure>;
@@ -32,8 +33,31 @@ pub(super) struct CreateTenant {
     base_path: Option<String>,
     #[serde(default)]
     kind: ClientKind,
+    /// The name of one that ships.
+    profile: Option<String>,
+    /// The text of another.
+    profile_toml: Option<String>,
     #[serde(default)]
     settings: Object,
+}
+
+/// The profile that a request names or brings.
+fn asked_profile(name: Option<&str>, text: Option<&str>) -> Result<Option<Applicable>, Failure> {
+    let found = match (name, text) {
+        (None, None) => return Ok(None),
+        (Some(name), None) => profiles::shipped(name),
+        (None, Some(text)) => profiles::read(text),
+        (Some(_), Some(_)) => {
+            let detail =
+                "`profile` names a profile that ships and `profile_toml` is another; send one of the two";
+            return Err(Failure::new(StatusCode::BAD_REQUEST, "parameter_invalid", detail));
+        }
+    };
+    let bad = StatusCode::BAD_REQUEST;
+    found.map(Some).map_err(|error| match error {
+        ProfileError::Unknown => Failure::new(bad, "profile_unknown", error.to_string()),
+        ProfileError::Mistaken(_) => Failure::new(bad, "profile_invalid", error.to_string()),
+    })
 }
 
 pub(super) async fn create_tenant(
@@ -42,13 +66,17 @@ pub(super) async fn create_tenant(
     house: web::Data<House>,
 ) -> Answer {
     let origin = operator_origin(&http, &house)?;
-    let CreateTenant { tenant, host, base_path, kind, mut settings } = body.into_inner().0;
+    let CreateTenant { tenant, host, base_path, kind, profile, profile_toml, settings: given } =
+        body.into_inner().0;
+    let profile = asked_profile(profile.as_deref(), profile_toml.as_deref())?;
+    let mut settings = profile.as_ref().map(|asked| asked.profile.settings()).unwrap_or_default();
+    settings.extend(given);
     for (key, value) in [("host", host), ("base_path", base_path)] {
         if let Some(value) = value {
             settings.insert(key.into(), value.into());
         }
     }
-    let new = NewTenant { tenant, settings, profile: None, kind };
+    let new = NewTenant { tenant, settings, profile: profile.map(|asked| asked.stamp), kind };
     let (directory, secret) = house.directories.create(new, origin).await?;
     let tenancy = directory.tenancy();
     let authority = context::authority(&http, &house, tenancy.settings.host.as_deref());
@@ -60,7 +88,11 @@ pub(super) async fn create_tenant(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateTenant {
-    settings: Object,
+    /// The name of one that ships.
+    profile: Option<String>,
+    /// The text of another.
+    profile_toml: Option<String>,
+    settings: Option<Object>,
 }
 
 pub(super) async fn update_tenant(
@@ -71,9 +103,16 @@ pub(super) async fn update_tenant(
 ) -> Answer {
     let origin = operator_origin(&http, &house)?;
     let directory = open_tenant(&house, &path)?;
-    let UpdateTenant { settings } = body.into_inner().0;
+    let UpdateTenant { profile, profile_toml, settings: given } = body.into_inner().0;
+    let profile = asked_profile(profile.as_deref(), profile_toml.as_deref())?;
+    if profile.is_none() && given.is_none() {
+        let detail = "send `settings`, `profile` or `profile_toml`: what is to change";
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "parameter_invalid", detail));
+    }
+    let mut settings = profile.as_ref().map(|asked| asked.profile.patch()).unwrap_or_default();
+    settings.extend(given.unwrap_or_default());
     house.directories.check_base_path(&path, settings.get("base_path"))?;
-    let command = Command::UpdateTenant { settings, profile: None };
+    let command = Command::UpdateTenant { settings, profile: profile.map(|asked| asked.stamp) };
     directory.submit(command, origin).await?;
     super::report(&http, Arc::clone(&house), &["admin", "v1", "tenants", &path]).await
 }

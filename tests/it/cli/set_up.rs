@@ -162,3 +162,30 @@ async fn csv_is_refused_where_no_rows_come_out_and_nothing_is_done() {
     let listed = run(service.data(), "tenant list --output json").await.json();
     assert_eq!(listed["tenants"], json!([]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_is_listed_shown_checked_and_applied() {
+    let service = TestService::start().await;
+    let data = service.data();
+    let listed = run(data, "profile list --output json").await.json();
+    assert_eq!(keys(&listed["profiles"][0]), ["description", "name", "sha256"]);
+    let text = run(data, "profile show zenzap").await.text();
+    let file = data.join("crew.toml");
+    std::fs::write(&file, text.replace("\"zenzap\"", "\"crew\"")).unwrap();
+    let checked = run(data, &format!("profile check {} --output json", file.display())).await.json();
+    assert_eq!((&checked["name"], &checked["mistakes"]), (&json!("crew"), &json!([])));
+    run(data, &format!("tenant create acme --profile {}", file.display())).await.text();
+    let shown = run(data, "tenant show acme --output json").await.json();
+    assert_eq!(shown["settings"]["put_omitted"], "keep");
+    assert_eq!(
+        (&shown["profile"]["name"], &shown["profile"]["sha256"]),
+        (&checked["name"], &checked["sha256"])
+    );
+    run(data, "tenant update acme --profile mezmo --set delete=refuse").await.text();
+    let shown = run(data, "tenant show acme").await.text();
+    assert!(shown.contains("from the profile mezmo, SHA-256 "), "{shown}");
+    std::fs::write(&file, "name = 1\n").unwrap();
+    let output = run(data, &format!("profile check {}", file.display())).await;
+    assert_eq!(output.code, 4, "{}", output.stdout);
+    assert!(output.stdout.contains("name") && output.stdout.ends_with("2 mistakes\n"), "{}", output.stdout);
+}

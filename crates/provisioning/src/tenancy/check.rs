@@ -42,6 +42,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("strict", "true, false or null"),
 ];
 
+/// Settings that are each tenant's own and no profile's.
+const NO_PROFILES: [&str; 4] = ["tenant", "host", "mode", "publish_from"];
+
 /// The longest base path, in bytes.
 pub const BASE_PATH_BYTES_MAX: usize = 256;
 
@@ -60,7 +63,17 @@ impl Settings {
         Ok(settings)
     }
 
-    fn with(&self, name: &str, value: &Value) -> Result<Self, Rejection> {
+    /// The settings that a profile can have, and what each takes.
+    pub(crate) fn of_profiles() -> impl Iterator<Item = (&'static str, &'static str)> {
+        SETTINGS.iter().copied().filter(|(name, _)| !NO_PROFILES.contains(name))
+    }
+
+    /// Whether there is such a setting.
+    pub(crate) fn is_setting(name: &str) -> bool {
+        SETTINGS.iter().any(|(known, _)| *known == name)
+    }
+
+    pub(crate) fn with(&self, name: &str, value: &Value) -> Result<Self, Rejection> {
         let Some((_, takes)) = SETTINGS.iter().find(|(known, _)| *known == name) else {
             let known: Vec<_> = SETTINGS.iter().map(|(known, _)| *known).collect();
             return Err(invalid(
@@ -104,7 +117,7 @@ impl Settings {
     }
 
     /// A read-only `status` has no value but the one that tells whether a user was invited.
-    fn check_status(&self, additions: &Additions) -> Result<(), Rejection> {
+    pub(crate) fn check_status(&self, additions: &Additions) -> Result<(), Rejection> {
         let core = additions.user.iter().filter(|schema| schema.id.eq_ignore_ascii_case(scim::schemas::USER));
         let mut added = core.flat_map(|schema| &schema.attributes);
         let Some(status) = added.find(|attribute| attribute.name.eq_ignore_ascii_case(STATUS)) else {
