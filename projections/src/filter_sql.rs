@@ -60,7 +60,8 @@ impl Compiler<'_> {
             | AttributeType::Reference
             | AttributeType::Binary
             | AttributeType::Complex => operand.as_text(path.case_exact),
-            AttributeType::Boolean | AttributeType::Integer | AttributeType::Decimal => operand.plain(),
+            AttributeType::Integer | AttributeType::Decimal => operand.as_number(),
+            AttributeType::Boolean => operand.plain(),
         };
         match self.source(path, Scope::Resource) {
             Source::One(operand) => key(&operand),
@@ -212,7 +213,8 @@ fn key(operand: &Operand, path: &TypedPath, value: &TypedValue) -> Fragment {
     match value {
         TypedValue::Text(_) => operand.as_text(path.case_exact),
         TypedValue::Instant(_) => operand.as_instant(),
-        TypedValue::Boolean(_) | TypedValue::Number(_) | TypedValue::Null => operand.plain(),
+        TypedValue::Number(_) => operand.as_number(),
+        TypedValue::Boolean(_) | TypedValue::Null => operand.plain(),
     }
 }
 
@@ -250,6 +252,11 @@ impl Operand {
             Form::Stored if !case_exact => Fragment::text("fold(").then(self.plain()).then_text(")"),
             Form::Stored | Form::Folded | Form::Micros => self.plain(),
         }
+    }
+
+    /// As in memory, numbers compare as doubles, also those that a double only comes near.
+    fn as_number(&self) -> Fragment {
+        Fragment::text("CAST(").then(self.plain()).then_text(" AS REAL)")
     }
 
     fn as_instant(&self) -> Fragment {

@@ -256,7 +256,10 @@ fn value_of(kind: Kind) -> BoxedStrategy<Value> {
             prop_oneof![6 => texts(), 1 => special.prop_map(Value::from)].boxed()
         }
         Kind::Number => {
-            prop::sample::select(vec![json!(-1), json!(0), json!(1), json!(1.0), json!(1.5)]).boxed()
+            // The last two are one double.
+            let numbers = [json!(-1), json!(0), json!(1), json!(1.0), json!(1.5)].into_iter();
+            let near = [json!(9_007_199_254_740_992_i64), json!(9_007_199_254_740_993_i64)];
+            prop::sample::select(numbers.chain(near).collect::<Vec<_>>()).boxed()
         }
         Kind::Truth => any::<bool>().prop_map(Value::Bool).boxed(),
         Kind::Instant => prop::sample::select(&INSTANTS[..]).prop_map(Value::from).boxed(),
