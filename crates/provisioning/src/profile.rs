@@ -1,7 +1,7 @@
 //! Profiles: TOML files that say how a tenant is set up.
 //!
 //! A profile is applied once. What is recorded are the settings that it comes to, so that a log is read without it.
-//! Every setting of a tenant is a key here, but for those that are each tenant's own. [`read`] finds all mistakes of a
+//! Every setting of a tenant is a key here, but for those that are each tenant's own. [`read()`] finds all mistakes of a
 //! file at once, each with its line.
 
 mod read;

@@ -24,7 +24,7 @@ macro_rules! dialects {
         /// A deviation from the RFCs that is known and understood. What each one is, is said where it is noted.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Dialect {
-            $(#[doc = concat!("`", $name, "`: ", $wanted, ".")] $variant,)*
+            $(#[doc = concat!("`", $name, "`: `", $wanted, "`.")] $variant,)*
         }
 
         impl Dialect {
