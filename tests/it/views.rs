@@ -467,7 +467,8 @@ async fn a_hash_of_the_tree_that_was_changed_is_found_by_a_check_and_by_a_rebuil
         let log = service.tenant_folder("acme").join("log.db");
         // An inner node below those that the root is made of: nothing else reads it.
         let change = "DROP TRIGGER events_are_never_changed;
-            UPDATE events SET hashes = CAST(substr(hashes, 1, 40) || x'00' || substr(hashes, 42) AS BLOB)
+            UPDATE events SET hashes = CAST(substr(hashes, 1, 40) ||
+                CASE substr(hashes, 41, 1) WHEN x'00' THEN x'01' ELSE x'00' END || substr(hashes, 42) AS BLOB)
                 WHERE revision = 4";
         service.restarted(|_| rusqlite::Connection::open(&log).unwrap().execute_batch(change).unwrap()).await;
         assert_eq!(service.admin("GET", "/readyz", None).await.body["halted_tenants"], json!({}));
