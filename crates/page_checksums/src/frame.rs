@@ -32,10 +32,16 @@ pub(crate) fn is_marked(place: u64, page: &[u8]) -> bool {
         .is_some_and(|(content, words)| words.starts_with(&checksum(place, content)))
 }
 
-/// The page with its mark. After a first pair of words that is larger by (d, 0), both of SQLite's sums are larger by
+/// Whether a piece of a log is the header of a frame, and if so, whether that frame commits: it has the size of the
+/// database after the commit then.
+pub(crate) fn commits(piece: &[u8]) -> Option<bool> {
+    let header: &[u8; HEADER_BYTES] = piece.try_into().ok()?;
+    Some(header[4..8] != [0; 4])
+}
+
+/// Puts the mark into a page. After a first pair of words that is larger by (d, 0), both of SQLite's sums are larger by
 /// d; a second one that is smaller by (2d, d) takes that back.
-pub(crate) fn marked(place: u64, page: &[u8]) -> Vec<u8> {
-    let mut page = page.to_vec();
+pub(crate) fn mark(place: u64, page: &mut [u8]) {
     if let Some((content, words)) = page.split_last_chunk_mut::<MARK_BYTES>()
         && let ([mark, _, first, second], _) = words.as_chunks_mut::<WORD_BYTES>()
     {
@@ -47,5 +53,4 @@ pub(crate) fn marked(place: u64, page: &[u8]) -> Vec<u8> {
         smaller(first, larger.wrapping_mul(2));
         smaller(second, larger);
     }
-    page
 }

@@ -13,6 +13,7 @@ use std::path::Path;
 use rusqlite::{Connection, Error, OpenFlags, ffi};
 
 mod frame;
+mod gathered;
 mod vfs;
 pub mod wal;
 

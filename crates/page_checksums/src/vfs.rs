@@ -2,9 +2,10 @@
 //! functions replaced.
 //!
 //! SQLite asks a file for its table of functions. After the operating system's file system has opened a database or a
-//! write-ahead log, its table is exchanged for a copy in which reading checks a page, and writing completes it.
-//! Everything else (locks, shared memory, syncs) stays as it is, and so do rollback journals, which a page passes on
-//! its way back into its own file only.
+//! write-ahead log, its table is exchanged for a copy in which reading checks a page, and writing completes it. What is
+//! written to a write-ahead log is gathered behind what the operating system's file system keeps of a file, and all
+//! functions that could tell the difference have it written first. Everything else (locks, shared memory) stays as it
+//! is, and so do rollback journals, which a page passes on its way back into its own file only.
 //!
 //! This is the only unsafe code of the workspace: SQLite's interface for file systems is one of C.
 #![expect(unsafe_code, reason = "SQLite's interface for file systems is one of C")]
@@ -15,6 +16,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rusqlite::{Connection, Error, ffi};
 
+use super::gathered::Gathered;
 use super::{RESERVED_BYTES, c_void, completed, frame, is_whole, page_number};
 
 /// By this name SQLite knows it.
@@ -79,13 +81,15 @@ pub(super) fn register() -> rusqlite::Result<()> {
     }
     ORIGINAL.get_or_init(|| Original(original));
     // SAFETY: `original` is a valid file system for as long as the process lives. The copy differs in its name, in
-    // how it opens files and in not being in SQLite's list yet; all its other functions ask nothing of it that the
-    // original has not. It is never freed, since SQLite keeps it.
+    // how it opens files, in how much room it wants for one, and in not being in SQLite's list yet; all its other
+    // functions ask nothing of it that the original has not. It is never freed, since SQLite keeps it.
     let code = unsafe {
         let own = Box::leak(Box::new(ptr::read(original)));
         own.pNext = ptr::null_mut();
         own.zName = NAME.as_ptr();
         own.xOpen = Some(open);
+        own.szOsFile =
+            c_int::try_from(gathered_at(original) + size_of::<Gathered>()).expect("a few hundred bytes");
         ffi::sqlite3_vfs_register(own, 0)
     };
     if code != ffi::SQLITE_OK {
@@ -124,7 +128,8 @@ unsafe extern "C" fn open(
     out_flags: *mut c_int,
 ) -> c_int {
     let Some(Original(original)) = ORIGINAL.get() else { return ffi::SQLITE_CANTOPEN };
-    // SAFETY: SQLite's arguments are handed on as they are, to the file system whose size of a file ours has.
+    // SAFETY: SQLite's arguments are handed on as they are, to a file system that wants no more room for a file than
+    // ours. What is gathered lies behind that, in the room that SQLite keeps for ours, and nobody has used it yet.
     unsafe {
         let Some(open) = (**original).xOpen else { return ffi::SQLITE_CANTOPEN };
         let code = open(*original, name, file, flags, out_flags);
@@ -132,9 +137,32 @@ unsafe extern "C" fn open(
             && !(*file).pMethods.is_null()
         {
             (*file).pMethods = &raw const replaced((*file).pMethods, kind).methods;
+            if kind == Kind::WriteAheadLog {
+                gathered_of(file).write(Gathered::default());
+            }
         }
         code
     }
+}
+
+/// Where what is gathered lies in the room for a file.
+///
+/// # Safety
+/// `original` must be a valid file system.
+unsafe fn gathered_at(original: *const ffi::sqlite3_vfs) -> usize {
+    // SAFETY: by the contract of this function.
+    let bytes = unsafe { (*original).szOsFile };
+    usize::try_from(bytes).unwrap_or_default().next_multiple_of(align_of::<Gathered>())
+}
+
+/// Where the frames are that a file has been given and does not have yet.
+///
+/// # Safety
+/// `file` must have room for a file of ours.
+unsafe fn gathered_of(file: *mut ffi::sqlite3_file) -> *mut Gathered {
+    let Original(original) = ORIGINAL.get().expect("files are opened by way of it");
+    // SAFETY: by the contract of this function.
+    unsafe { file.byte_add(gathered_at(*original)).cast() }
 }
 
 /// The table that takes the place of this one.
@@ -160,6 +188,10 @@ unsafe fn replaced(original: *const ffi::sqlite3_io_methods, kind: Kind) -> &'st
         Kind::WriteAheadLog => {
             methods.xRead = Some(read_log);
             methods.xWrite = Some(write_log);
+            methods.xTruncate = Some(truncate_log);
+            methods.xSync = Some(sync_log);
+            methods.xFileSize = Some(size_of_log);
+            methods.xClose = Some(close_log);
         }
     }
     let table: &'static Replaced = Box::leak(Box::new(Replaced { methods, original, kind }));
@@ -183,27 +215,16 @@ unsafe extern "C" fn read(
     amount: c_int,
     offset: i64,
 ) -> c_int {
-    // SAFETY: only files that were opened here have this function, and SQLite's arguments are handed on as they are.
-    let code = unsafe {
-        let Some(read) = original(file).xRead else { return ffi::SQLITE_IOERR_READ };
-        read(file, buffer, amount, offset)
-    };
-    let Ok(amount) = usize::try_from(amount) else { return code };
+    // SAFETY: only files that were opened here have this function, and SQLite's buffer has `amount` bytes.
+    let code = unsafe { read_page(file, buffer, amount, offset, page_number, is_whole) };
     // SQLite takes what a file lacks for zeros. Behind the end of a file that may be; a page that ends there was cut.
-    if code == ffi::SQLITE_IOERR_SHORT_READ && page_number(amount, offset).is_some() {
+    if code == ffi::SQLITE_IOERR_SHORT_READ
+        && usize::try_from(amount).is_ok_and(|amount| page_number(amount, offset).is_some())
+    {
         let mut size = 0;
         // SAFETY: as above.
         let sized = unsafe { original(file).xFileSize.map(|file_size| file_size(file, &raw mut size)) };
         return if sized == Some(ffi::SQLITE_OK) && size <= offset { code } else { ffi::SQLITE_IOERR_DATA };
-    }
-    if code == ffi::SQLITE_OK
-        && let Some(number) = page_number(amount, offset)
-    {
-        // SAFETY: the buffer has `amount` bytes, all of which were just read.
-        let page = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), amount) };
-        if !is_whole(number, page) {
-            return ffi::SQLITE_IOERR_DATA;
-        }
     }
     code
 }
@@ -215,22 +236,13 @@ unsafe extern "C" fn read_log(
     amount: c_int,
     offset: i64,
 ) -> c_int {
-    // SAFETY: only files that were opened here have this function, and SQLite's arguments are handed on as they are.
-    let code = unsafe {
-        let Some(read) = original(file).xRead else { return ffi::SQLITE_IOERR_READ };
-        read(file, buffer, amount, offset)
-    };
-    if code == ffi::SQLITE_OK
-        && let Ok(amount) = usize::try_from(amount)
-        && let Some(place) = frame::place(amount, offset)
-    {
-        // SAFETY: the buffer has `amount` bytes, all of which were just read.
-        let page = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), amount) };
-        if !frame::is_marked(place, page) {
-            return ffi::SQLITE_IOERR_DATA;
+    // SAFETY: likewise.
+    unsafe {
+        match flush(file) {
+            ffi::SQLITE_OK => read_page(file, buffer, amount, offset, frame::place, frame::is_marked),
+            code => code,
         }
     }
-    code
 }
 
 /// SQLite calls this to write a database.
@@ -240,8 +252,17 @@ unsafe extern "C" fn write(
     amount: c_int,
     offset: i64,
 ) -> c_int {
-    // SAFETY: only files that were opened here have this function, and SQLite's buffer has `amount` bytes.
-    unsafe { write_page(file, buffer, amount, offset, page_number, completed) }
+    let page = usize::try_from(amount).ok().and_then(|bytes| Some((bytes, page_number(bytes, offset)?)));
+    match page {
+        Some((bytes, number)) => {
+            // SAFETY: only files that were opened here have this function, and SQLite's buffer has `amount` bytes.
+            unsafe {
+                write_on(file, offset, &completed(number, std::slice::from_raw_parts(buffer.cast(), bytes)))
+            }
+        }
+        // SAFETY: likewise.
+        None => unsafe { write_as_it_is(file, buffer, amount, offset) },
+    }
 }
 
 /// SQLite calls this to write a write-ahead log.
@@ -251,34 +272,117 @@ unsafe extern "C" fn write_log(
     amount: c_int,
     offset: i64,
 ) -> c_int {
-    // SAFETY: likewise.
-    unsafe { write_page(file, buffer, amount, offset, frame::place, frame::marked) }
+    let Ok(bytes) = usize::try_from(amount) else { return ffi::SQLITE_IOERR_WRITE };
+    // SAFETY: only logs that were opened here have this function, SQLite's buffer has `amount` bytes, and one thread at
+    // a time uses a file.
+    unsafe {
+        let piece = std::slice::from_raw_parts(buffer.cast(), bytes);
+        (*gathered_of(file)).write(offset, piece, |offset, bytes| write_on(file, offset, bytes))
+    }
 }
 
-/// Writes a page as it has to stand in its place, and what is no page as it is.
+/// SQLite calls this to shorten a write-ahead log. No transaction is open then.
+unsafe extern "C" fn truncate_log(file: *mut ffi::sqlite3_file, size: i64) -> c_int {
+    // SAFETY: only logs that were opened here have this function, and one thread at a time uses a file.
+    unsafe {
+        (*gathered_of(file)).discard();
+        original(file).xTruncate.map_or(ffi::SQLITE_IOERR_TRUNCATE, |truncate| truncate(file, size))
+    }
+}
+
+/// SQLite calls this to make a write-ahead log durable.
+unsafe extern "C" fn sync_log(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
+    // SAFETY: likewise.
+    unsafe {
+        match flush(file) {
+            ffi::SQLITE_OK => original(file).xSync.map_or(ffi::SQLITE_IOERR_FSYNC, |sync| sync(file, flags)),
+            code => code,
+        }
+    }
+}
+
+/// SQLite calls this to ask for the length of a write-ahead log.
+unsafe extern "C" fn size_of_log(file: *mut ffi::sqlite3_file, size: *mut i64) -> c_int {
+    // SAFETY: likewise.
+    unsafe {
+        match flush(file) {
+            ffi::SQLITE_OK => original(file).xFileSize.map_or(ffi::SQLITE_IOERR_FSTAT, |ask| ask(file, size)),
+            code => code,
+        }
+    }
+}
+
+/// SQLite calls this, once, when it is done with a write-ahead log.
+unsafe extern "C" fn close_log(file: *mut ffi::sqlite3_file) -> c_int {
+    // SAFETY: likewise; nobody asks for what is gathered after this.
+    unsafe {
+        ptr::drop_in_place(gathered_of(file));
+        original(file).xClose.map_or(ffi::SQLITE_IOERR_CLOSE, |close| close(file))
+    }
+}
+
+/// Has written what was gathered.
+///
+/// # Safety
+/// `file` must have been opened by [`open`] as a write-ahead log, and nobody else may use it.
+unsafe fn flush(file: *mut ffi::sqlite3_file) -> c_int {
+    // SAFETY: by the contract of this function.
+    unsafe { (*gathered_of(file)).flush(|offset, bytes| write_on(file, offset, bytes)) }
+}
+
+/// Writes bytes of our own.
+///
+/// # Safety
+/// `file` must have been opened by [`open`] as a database or a write-ahead log.
+unsafe fn write_on(file: *mut ffi::sqlite3_file, offset: i64, bytes: &[u8]) -> c_int {
+    let Ok(amount) = c_int::try_from(bytes.len()) else { return ffi::SQLITE_IOERR_WRITE };
+    // SAFETY: by the contract of this function; the buffer has as many bytes as are said.
+    unsafe { write_as_it_is(file, bytes.as_ptr().cast(), amount, offset) }
+}
+
+/// Hands a write on.
 ///
 /// # Safety
 /// `file` must have been opened by [`open`] as a database or a write-ahead log, and `buffer` must have `amount` bytes.
-unsafe fn write_page(
+unsafe fn write_as_it_is(
     file: *mut ffi::sqlite3_file,
     buffer: *const c_void,
     amount: c_int,
     offset: i64,
-    place: fn(usize, i64) -> Option<u64>,
-    complete: fn(u64, &[u8]) -> Vec<u8>,
 ) -> c_int {
     // SAFETY: by the contract of this function.
-    let Some(write) = (unsafe { original(file).xWrite }) else { return ffi::SQLITE_IOERR_WRITE };
-    match usize::try_from(amount).ok().and_then(|amount| Some((amount, place(amount, offset)?))) {
-        Some((bytes, place)) => {
-            // SAFETY: by the contract of this function.
-            let page = complete(place, unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), bytes) });
-            // SAFETY: the page that is handed on has as many bytes as SQLite's.
-            unsafe { write(file, page.as_ptr().cast(), amount, offset) }
-        }
-        // SAFETY: SQLite's arguments are handed on as they are.
-        None => unsafe { write(file, buffer, amount, offset) },
+    unsafe {
+        original(file).xWrite.map_or(ffi::SQLITE_IOERR_WRITE, |write| write(file, buffer, amount, offset))
     }
+}
+
+/// Reads, and answers that the data are bad where a page does not stand as it has to in its place.
+///
+/// # Safety
+/// `file` must have been opened by [`open`] as a database or a write-ahead log, and `buffer` must have `amount` bytes.
+unsafe fn read_page(
+    file: *mut ffi::sqlite3_file,
+    buffer: *mut c_void,
+    amount: c_int,
+    offset: i64,
+    place: fn(usize, i64) -> Option<u64>,
+    stands: fn(u64, &[u8]) -> bool,
+) -> c_int {
+    // SAFETY: by the contract of this function.
+    let Some(read) = (unsafe { original(file).xRead }) else { return ffi::SQLITE_IOERR_READ };
+    // SAFETY: SQLite's arguments are handed on as they are.
+    let code = unsafe { read(file, buffer, amount, offset) };
+    if code == ffi::SQLITE_OK
+        && let Ok(amount) = usize::try_from(amount)
+        && let Some(place) = place(amount, offset)
+    {
+        // SAFETY: the buffer has `amount` bytes, all of which were just read.
+        let page = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), amount) };
+        if !stands(place, page) {
+            return ffi::SQLITE_IOERR_DATA;
+        }
+    }
+    code
 }
 
 /// SQLite calls this to ask what a disk can do. That a part of a page may be read alone is not said: whoever reads a
