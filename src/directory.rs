@@ -20,6 +20,7 @@ mod mend;
 mod open;
 mod readers;
 pub mod rebuild;
+mod tending;
 mod transaction;
 mod writer;
 
@@ -126,6 +127,8 @@ pub struct Directory {
     rebuild: Mutex<rebuild::Progress>,
     /// Held by a rebuild or a check for as long as it takes.
     upkeep: Mutex<()>,
+    /// Write-ahead logs are being copied.
+    tending: AtomicBool,
 }
 
 impl Directory {

@@ -119,10 +119,15 @@ pub trait EventLog: Send + Sync {
     /// whose hashes differ, or which is missing, is reported as corrupt. Reads all headers.
     fn check_tree(&self, size: Revision) -> Result<(), ReadError>;
 
-    /// Puts in order what appends have left, where it is due: called by whoever appends, once nobody waits for it. A
-    /// failure loses nothing.
+    /// Puts in order what appends have left, where it is due, on a thread that nobody waits for. A failure loses
+    /// nothing.
     fn tend(&self) -> Result<(), ReadError> {
         Ok(())
+    }
+
+    /// Whether [`Self::tend`] has something to do.
+    fn is_tending_due(&self) -> bool {
+        false
     }
 
     /// Gives up whatever an error left open and opens the log anew, so that the next read tells what is stored.

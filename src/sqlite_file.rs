@@ -104,6 +104,11 @@ impl Layout {
         Ok(connection)
     }
 
+    /// Opens an existing file to copy its write-ahead log into it.
+    pub(crate) fn open_to_copy(path: &Path) -> Result<Connection, OpenError> {
+        connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    }
+
     /// Opens an existing file if there is any table in it; one that was begun and never filled has none.
     pub(crate) fn open_filled(&self, path: &Path) -> Result<Option<Connection>, OpenError> {
         // Not read-only: what a crash left half done has to be rolled back first.

@@ -27,7 +27,7 @@ use crate::view::{self, Layout};
 
 pub use lasting::Stretch;
 pub use reader::CurrentReader;
-pub use writer::CurrentWriter;
+pub use writer::{CurrentCopying, CurrentWriter};
 
 const VIEW: &str = "current";
 

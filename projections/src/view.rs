@@ -170,6 +170,14 @@ impl Layout {
         Ok(connection)
     }
 
+    /// Opens an existing file to copy its write-ahead log into it, for which no table matters.
+    pub(crate) fn open_to_copy(path: &Path) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = page_checksums::open(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(connection)
+    }
+
     /// Makes the file if it is missing, and readable by its owner only. SQLite gives its side files the same mode.
     fn make_private(&self, path: &Path) -> Result<(), ViewError> {
         let private = || {

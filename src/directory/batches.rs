@@ -115,7 +115,7 @@ fn refill_keys(directory: &Arc<Directory>, shared: &Arc<Shared>) {
 
 impl Directory {
     /// Carries out a batch of what waits; an empty one only recovers. Answers whether the writer has still to recover.
-    fn carry_out(&self, jobs: &mut VecDeque<Job>, shared: &Shared) -> bool {
+    fn carry_out(self: &Arc<Self>, jobs: &mut VecDeque<Job>, shared: &Shared) -> bool {
         let mut guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // What was queued before the tenant was halted or closed is not carried out any more.
         if self.is_ended() {
@@ -147,16 +147,19 @@ impl Directory {
         });
         let suspect = writer.suspect.clone();
         let still = suspect.is_some();
-        let damaged = if still { None } else { writer.tend() };
+        let due = !still && writer.is_tending_due();
         self.condition.set_unwritable(suspect);
         drop(guard);
+        if due {
+            self.tend_behind_the_writer();
+        }
         if let Some((outcome, elapsed)) = finished.append {
             shared.metrics.append_ended(outcome, elapsed);
         }
         for event_type in finished.recorded {
             shared.metrics.event_appended(event_type.as_str());
         }
-        if let Some(reason) = finished.damaged.or(damaged) {
+        if let Some(reason) = finished.damaged {
             self.condition.set_damaged(View::Current, reason);
         }
         if let Some(reason) = finished.halt {

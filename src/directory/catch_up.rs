@@ -122,8 +122,15 @@ pub fn current(
         let events = transactions(log, keys, position, up_to, EVENTS_PER_COMMIT)?;
         let Some(last) = events.last().map(|event| event.header.revision) else { return Ok(position) };
         take_in(view, &events, log.root_at(last)?)?;
-        // What cannot be copied now is copied later.
-        view.tend().ok();
+        unless_it_can_wait(view.tend())?;
+    }
+}
+
+/// What a write-ahead log cannot copy now it copies later; damage that it comes upon does not go away.
+fn unless_it_can_wait(tended: Result<(), ViewError>) -> Result<(), ViewError> {
+    match tended {
+        Err(error @ ViewError::Broken { .. }) => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -155,7 +162,6 @@ pub fn history(
         let Some(last) = events.last().map(|event| event.header.revision) else { return Ok(position) };
         view.apply(&events, log.root_at(last)?)?;
         progress(last);
-        // What cannot be copied now is copied later.
-        view.tend().ok();
+        unless_it_can_wait(view.tend())?;
     }
 }

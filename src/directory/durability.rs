@@ -195,20 +195,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Keeps the write-ahead logs of log and view small; the callers of the batch have been answered. What cannot be
-    /// copied now is copied later: nothing is lost. If the view turns out to be damaged, says how.
-    pub(super) fn tend(&mut self) -> Option<String> {
-        let mut damaged = None;
-        if let Err(error) = self.view.tend() {
-            tracing::warn!(stream = %self.stream, error = %error, "write-ahead log of current.db: {error}");
-            damaged = matches!(error, ViewError::Broken { .. }).then(|| error.to_string());
-        }
-        if let Err(error) = self.log.tend() {
-            tracing::warn!(stream = %self.stream, error = %error, "write-ahead log of log.db: {error}");
-        }
-        damaged
-    }
-
     fn catch_up(&mut self, up_to: Revision) -> Result<Revision, BatchFailure> {
         Ok(catch_up::current(&mut self.view, self.log.as_ref(), &self.keys, up_to)?)
     }

@@ -215,6 +215,7 @@ impl Directory {
             schemas: RwLock::new(view.schemas().clone()),
             rebuild: Mutex::new(rebuild::Progress::default()),
             upkeep: Mutex::new(()),
+            tending: AtomicBool::new(false),
             current_readers: Readers::new(current_path, CurrentReader::open),
             history_readers: Readers::new(history_path, HistoryReader::open),
             history_writer: Mutex::new(Some(history)),

@@ -59,7 +59,7 @@ pub struct SqliteLog {
 
 #[derive(Debug)]
 enum WriteSide {
-    Open(Writer),
+    Open(Box<Writer>),
     /// An append failed in a way that left the connection in doubt; there is none until the log is reopened.
     Closed {
         /// Whether that append may be stored.
@@ -83,7 +83,7 @@ impl SqliteLog {
     pub fn open(path: &Path, stream: StreamId) -> Result<Self, ReadError> {
         let writer = Writer::open(path, stream).map_err(|error| located(path, error))?;
         let standing = Standing::At(writer.head());
-        Self::new(path, stream, WriteSide::Open(writer), standing)
+        Self::new(path, stream, WriteSide::Open(Box::new(writer)), standing)
     }
 
     /// Opens for reading only, for commands on a folder whose server is stopped or runs elsewhere.
@@ -212,7 +212,18 @@ impl EventLog for SqliteLog {
         Ok(())
     }
 
+    fn is_tending_due(&self) -> bool {
+        matches!(&*lock(&self.writer), WriteSide::Open(writer) if writer.copying().is_some())
+    }
+
     fn tend(&self) -> Result<(), ReadError> {
+        let copying = match &*lock(&self.writer) {
+            WriteSide::Open(writer) => writer.copying(),
+            WriteSide::Closed { .. } | WriteSide::ReadOnly => None,
+        };
+        let Some(copying) = copying else { return Ok(()) };
+        // Appends go on meanwhile.
+        copying.run(|| Layout::open_to_copy(&self.path)).map_err(|error| open_failed(&self.path, error))?;
         match &mut *lock(&self.writer) {
             WriteSide::Open(writer) => writer.tend(),
             WriteSide::Closed { .. } | WriteSide::ReadOnly => Ok(()),
@@ -235,7 +246,7 @@ impl EventLog for SqliteLog {
         *lock(&self.standing) = Standing::Unknown;
         let writer = Writer::reopen(&self.path, self.stream)?;
         *lock(&self.standing) = Standing::At(writer.head());
-        *side = WriteSide::Open(writer);
+        *side = WriteSide::Open(Box::new(writer));
         Ok(())
     }
 }

@@ -198,6 +198,10 @@ impl EventLog for FaultyLog {
         self.inner.tend()
     }
 
+    fn is_tending_due(&self) -> bool {
+        self.inner.is_tending_due()
+    }
+
     fn reopen(&self) -> Result<(), ReadError> {
         self.faults.readable()?;
         self.inner.reopen()?;

@@ -3,12 +3,15 @@
 //! SQLite by itself copies a write-ahead log into its file inside of the commit that makes it long, and lets it grow
 //! for as long as there is always some reader in it. Here the writer calls [`WriteAhead::tend`] when its callers have
 //! been answered: it copies from time to time what has come together, and when readers have kept the log from being
-//! begun anew for too long, it lets them run out for a moment.
+//! begun anew for too long, it lets them run out for a moment. Where a writer has no time for that, most of it is
+//! copied beforehand on another thread ([`WriteAhead::copying`]), while it goes on: only what it has written meanwhile
+//! is left for [`WriteAhead::tend`].
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode};
@@ -42,6 +45,41 @@ pub struct WriteAhead {
     tended_at: u64,
     /// How long the connection waits for locks otherwise.
     busy_timeout: Duration,
+    /// Whether the writer's connection is open; held for as long as somebody else copies.
+    open: Arc<Mutex<bool>>,
+}
+
+/// What is copied on another thread than the writer's.
+#[derive(Debug)]
+pub struct Copying {
+    open: Arc<Mutex<bool>>,
+}
+
+impl Copying {
+    /// Copies what it can through a connection of its own, which `open` opens and which is closed at the end. Does
+    /// nothing if the writer has gone: its file may be another one by now.
+    pub fn run<E: From<rusqlite::Error>>(
+        self,
+        open: impl FnOnce() -> Result<Connection, E>,
+    ) -> Result<(), E> {
+        let writing = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*writing {
+            return Ok(());
+        }
+        let connection = open()?;
+        // Beginning and ending the log is for the writer and its readers.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        // A connection that has read nothing does not know yet that there is a log.
+        connection.pragma_query_value(None, "schema_version", |_| Ok(()))?;
+        Ok(checkpoint(&connection, CheckpointMode::PASSIVE)?)
+    }
+}
+
+impl Drop for WriteAhead {
+    /// Waits for whoever copies: the writer's connection is the last to close, which empties the log.
+    fn drop(&mut self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = false;
+    }
 }
 
 impl WriteAhead {
@@ -66,7 +104,8 @@ impl WriteAhead {
             told.store(u64::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
             Ok(())
         }))?;
-        Ok(Self { bounds, page_bytes: page_bytes.into(), pages, tended_at: 0, busy_timeout })
+        let open = Arc::new(Mutex::new(true));
+        Ok(Self { bounds, page_bytes: page_bytes.into(), pages, tended_at: 0, busy_timeout, open })
     }
 
     /// How many bytes the log has, with what was copied already.
@@ -74,16 +113,25 @@ impl WriteAhead {
         self.pages.load(Ordering::Relaxed) * self.page_bytes
     }
 
-    /// Does what is due. To be called after commits, by the thread that made them.
-    pub fn tend(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Whether there is something to do.
+    pub fn is_due(&self) -> bool {
         let bytes = self.bytes();
-        if bytes < self.tended_at {
-            // SQLite has begun it anew.
-            self.tended_at = 0;
-        }
-        if bytes - self.tended_at < self.bounds.copied {
+        // A shorter one was begun anew by SQLite.
+        let tended_at = if bytes < self.tended_at { 0 } else { self.tended_at };
+        bytes - tended_at >= self.bounds.copied
+    }
+
+    /// What another thread can do beforehand, so that little is left for [`Self::tend`].
+    pub fn copying(&self) -> Copying {
+        Copying { open: Arc::clone(&self.open) }
+    }
+
+    /// Does what is due. To be called after commits, by the thread that made them or while it makes none.
+    pub fn tend(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if !self.is_due() {
             return Ok(());
         }
+        let bytes = self.bytes();
         // After a failure too: what fails at once need not be tried with every commit.
         self.tended_at = bytes;
         if bytes < self.bounds.begun_anew {

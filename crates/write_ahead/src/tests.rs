@@ -85,6 +85,64 @@ fn a_reader_that_stays_holds_up_nobody_and_the_log_is_short_again_once_it_is_gon
     assert_eq!(Duration::from_millis(waits.cast_unsigned()), BUSY_TIMEOUT);
 }
 
+fn another(path: &Path) -> rusqlite::Result<Connection> {
+    Connection::open(path)
+}
+
+#[test]
+fn another_connection_copies_while_the_writer_writes_and_tending_copies_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let (connection, mut tended) = writer(&path);
+    assert!(!tended.is_due());
+    while !tended.is_due() {
+        write(&connection);
+    }
+    let before = length(&path);
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    write(&connection);
+    tended.copying().run(|| another(&path)).unwrap();
+    let copied = length(&path);
+    assert!(copied > before, "{copied}");
+    connection.execute_batch("COMMIT").unwrap();
+    assert!(tended.is_due(), "what was written meanwhile is not copied yet");
+    tended.tend(&connection).unwrap();
+    assert!(length(&path) > copied);
+    write(&connection);
+    assert!(tended.bytes() < SMALL.copied, "it began anew");
+}
+
+/// The file of a writer that has gone may have been replaced: its write-ahead log is another one's.
+#[test]
+fn nothing_is_opened_once_the_writer_has_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let (connection, tended) = writer(&path);
+    write(&connection);
+    let copying = tended.copying();
+    drop(tended);
+    copying.run(|| -> rusqlite::Result<Connection> { unreachable!("the writer has gone") }).unwrap();
+}
+
+/// Whoever closes last empties the log and removes it; of a connection that only copies nobody expects that.
+#[test]
+fn whoever_copies_leaves_the_log_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let (connection, tended) = writer(&path);
+    write(&connection);
+    let copying = tended.copying();
+    let copied = copying.run(|| {
+        let another = another(&path)?;
+        another.pragma_query_value(None, "schema_version", |_| Ok(()))?;
+        connection.close().map_err(|(_, error)| error)?;
+        Ok::<_, rusqlite::Error>(another)
+    });
+    copied.unwrap();
+    assert!(log_of(&path).exists());
+    assert!(length(&path) > 40_960);
+}
+
 /// Four readers, of whom the next always begins before the last one ends, and each stays while much is written, if
 /// that goes on: somebody is always in the log, and in a part of it that could not be copied yet.
 #[test]

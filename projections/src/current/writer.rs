@@ -15,19 +15,20 @@ use provisioning::{Header, Opened, Recorded, Resource, ResourceId, Revision, Str
 use rusqlite::{Connection, params};
 use scim::ResourceType;
 use scim::schemas::Schemas;
-use write_ahead::WriteAhead;
+use write_ahead::{Copying, WriteAhead};
 
 use super::rows::{self, Indexed};
 use super::{GroupRef, LAYOUT, broken, failed, membership, tenancy};
 use crate::column::{Column, read, read_optional};
-use crate::view::BUSY_TIMEOUT;
+use crate::view::{BUSY_TIMEOUT, Layout};
 use crate::{Position, ViewError, query, view};
 
 /// The one connection that writes the view. It implements [`provisioning::directory::Directory`], so that
 /// commands are decided against the open transaction.
 pub struct CurrentWriter {
-    pub(super) connection: Connection,
+    /// Before the connection, which closes when nobody copies any more.
     write_ahead: WriteAhead,
+    pub(super) connection: Connection,
     path: PathBuf,
     stream: StreamId,
     state: State,
@@ -48,6 +49,20 @@ struct State {
     tenancy: Arc<Tenancy>,
     /// What the settings in `tenancy` make of the standard schemas.
     schemas: Schemas,
+}
+
+/// A part of the write-ahead log's way into the file.
+#[derive(Debug)]
+pub struct CurrentCopying {
+    copying: Copying,
+    path: PathBuf,
+}
+
+impl CurrentCopying {
+    /// Copies what it can. Does nothing when the writer that it comes from has gone.
+    pub fn run(self) -> Result<(), ViewError> {
+        self.copying.run(|| Layout::open_to_copy(&self.path)).map_err(failed)
+    }
 }
 
 /// A place in the open transaction to go back to, for what is only tried.
@@ -76,14 +91,24 @@ impl CurrentWriter {
         let state = State::load(&connection)?;
         let write_ahead = WriteAhead::of(&mut connection, BUSY_TIMEOUT).map_err(failed)?;
         Ok(Self {
-            connection,
             write_ahead,
+            connection,
             path: path.to_owned(),
             stream,
             state,
             saved: None,
             loaded: RefCell::default(),
         })
+    }
+
+    /// Whether the write-ahead log has become long enough to be copied into the file.
+    pub fn is_tending_due(&self) -> bool {
+        self.write_ahead.is_due()
+    }
+
+    /// What can be copied while this writes on, on another thread. [`Self::tend`] copies the rest.
+    pub fn copying(&self) -> CurrentCopying {
+        CurrentCopying { copying: self.write_ahead.copying(), path: self.path.clone() }
     }
 
     /// Keeps the write-ahead log small, when nobody waits for a commit: called after one.

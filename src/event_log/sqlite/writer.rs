@@ -8,7 +8,7 @@ use std::path::Path;
 use provisioning::{Revision, StreamId};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql, Transaction, TransactionBehavior, params};
-use write_ahead::WriteAhead;
+use write_ahead::{Copying, WriteAhead};
 
 use super::{LAYOUT, open_failed, owned_by, rows};
 use crate::event_log::{AppendError, Head, NewEvent, ReadError};
@@ -17,8 +17,9 @@ use crate::sqlite_file::BUSY_TIMEOUT;
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    connection: Connection,
+    /// Before the connection, which closes when nobody copies any more.
     write_ahead: WriteAhead,
+    connection: Connection,
     /// Of all that is committed.
     frontier: Frontier,
 }
@@ -43,7 +44,7 @@ impl Writer {
         let frontier = rows::checked_tail(&connection)?;
         let write_ahead = WriteAhead::of(&mut connection, BUSY_TIMEOUT)
             .map_err(|error| rows::failed(&error, Revision::ZERO))?;
-        Ok(Self { connection, write_ahead, frontier })
+        Ok(Self { write_ahead, connection, frontier })
     }
 
     /// Opens anew after a failed append.
@@ -61,6 +62,11 @@ impl Writer {
             return Err(ReadError::Unavailable(format!("{} is in use by another process", path.display())));
         }
         Ok(writer)
+    }
+
+    /// Whether the write-ahead log is to be copied, and what can be copied while this writes on.
+    pub(super) fn copying(&self) -> Option<Copying> {
+        self.write_ahead.is_due().then(|| self.write_ahead.copying())
     }
 
     /// Keeps the write-ahead log small.

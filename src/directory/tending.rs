@@ -1,0 +1,57 @@
+//! Keeping the write-ahead logs of log and current view small, on another thread than the writer's: copying them
+//! takes a multiple of what a batch takes, and whoever waits for the next batch would wait for it too.
+//!
+//! Most is copied while the writer goes on. What it has written meanwhile is copied between two batches, since a
+//! write-ahead log begins anew only when everything was.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use projections::ViewError;
+
+use super::Directory;
+use super::condition::View;
+use super::writer::Writer;
+
+impl Writer {
+    /// Whether a write-ahead log has become long enough to be copied.
+    pub(super) fn is_tending_due(&self) -> bool {
+        self.view.is_tending_due() || self.log.is_tending_due()
+    }
+}
+
+impl Directory {
+    /// Begins to copy what is due, unless somebody does already.
+    pub(super) fn tend_behind_the_writer(self: &Arc<Self>) {
+        if self.tending.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (directory, tasks) = (Arc::clone(self), Arc::clone(&self.tasks));
+        self.tasks.spawn(async move {
+            tasks.block(move || directory.tend()).await;
+        });
+    }
+
+    /// Copies. What cannot be copied now is copied later: nothing is lost.
+    fn tend(&self) {
+        if let Err(error) = self.tend_view() {
+            let stream = self.stream;
+            tracing::warn!(%stream, error = %error, "write-ahead log of current.db: {error}");
+            if let ViewError::Broken { .. } = error {
+                self.condition.set_damaged(View::Current, error.to_string());
+            }
+        }
+        if let Err(error) = self.log.tend() {
+            let stream = self.stream;
+            tracing::warn!(%stream, error = %error, "write-ahead log of log.db: {error}");
+        }
+        self.tending.store(false, Ordering::Release);
+    }
+
+    fn tend_view(&self) -> Result<(), ViewError> {
+        let writer = || self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(copying) = writer().as_ref().map(|writer| writer.view.copying()) else { return Ok(()) };
+        copying.run()?;
+        writer().as_mut().map_or(Ok(()), |writer| writer.view.tend())
+    }
+}
