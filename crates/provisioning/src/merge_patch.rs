@@ -8,22 +8,20 @@ use serde_json::Value;
 
 /// The smallest merge patch whose application to `old` gives `new`. An emptied complex attribute is null at
 /// its parent; arrays are replaced whole.
-pub fn diff(old: &Object, new: &Object) -> Object {
-    let mut patch = Object::new();
-    for name in old.keys().filter(|name| !new.contains_key(*name)) {
-        patch.insert(name.clone(), Value::Null);
-    }
-    for (name, value) in new {
-        match (old.get(name), value) {
-            (Some(before), after) if before == after => {}
-            (Some(Value::Object(before)), Value::Object(after)) => {
-                patch.insert(name.clone(), Value::Object(diff(before, after)));
-            }
-            (_, after) => {
-                patch.insert(name.clone(), after.clone());
-            }
+///
+/// It is what remains of `new`: where there was nothing before, all of it, as it is.
+pub fn diff(old: &Object, new: Object) -> Object {
+    let gone: Vec<_> = old.keys().filter(|name| !new.contains_key(*name)).cloned().collect();
+    let mut patch = new;
+    patch.retain(|name, value| match (old.get(name), value) {
+        (Some(before), after) if before == after => false,
+        (Some(Value::Object(before)), Value::Object(after)) => {
+            *after = diff(before, std::mem::take(after));
+            true
         }
-    }
+        _ => true,
+    });
+    patch.extend(gone.into_iter().map(|name| (name, Value::Null)));
     patch
 }
 
@@ -66,7 +64,7 @@ mod tests {
 
     #[track_caller]
     fn check(old: Value, new: Value, patch: Value) {
-        assert_eq!(diff(&object(old), &object(new)), object(patch));
+        assert_eq!(diff(&object(old), object(new)), object(patch));
     }
 
     #[test]
@@ -103,7 +101,7 @@ mod tests {
         fn what_was_taken_apart_is_put_together_again_by_us_and_by_others(
             old in canonical_document(), new in canonical_document(),
         ) {
-            let patch = diff(&old, &new);
+            let patch = diff(&old, new.clone());
             let mut ours = old.clone();
             apply(&mut ours, &patch);
             prop_assert_eq!(&ours, &new);

@@ -26,7 +26,7 @@ pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: &Document) ->
     let mut roster = Roster::of_new_group(scope);
     roster.add(document.members.as_deref().unwrap_or_default())?;
     unique::check(scope, None, &wanted)?;
-    let (names, change) = scope.change(&Target::default(), &wanted);
+    let (names, change) = scope.change(&Target::default(), wanted);
     let mut events = vec![about(id, names, Event::GroupCreated(change))];
     let notes = roster.settle(&mut events);
     scope.tolerate(&notes)?;
@@ -102,7 +102,7 @@ fn settle<D: Directory>(
     check_names(&old, &new)?;
     unique::check(scope, Some(&old), &new)?;
     let mut events = Vec::new();
-    let (names, change) = scope.change(&old, &new);
+    let (names, change) = scope.change(&old, new);
     if !names.is_empty() {
         events.push(about(group.id, names, Event::GroupUpdated(change)));
     }

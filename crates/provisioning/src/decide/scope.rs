@@ -81,18 +81,18 @@ impl<D: Directory> Scope<'_, D> {
 
     /// Names of what differs between two states, and the change to record. Without a provisioning domain
     /// there is no `externalId` that could differ.
-    pub(super) fn change(&self, old: &Target, new: &Target) -> (Vec<String>, event::Change) {
+    pub(super) fn change(&self, old: &Target, new: Target) -> (Vec<String>, event::Change) {
         let mut names: Vec<_> =
             differences(&old.attributes, &new.attributes).into_iter().map(|change| change.path).collect();
         let mut change = event::Change {
-            patch: merge_patch::diff(&old.attributes, &new.attributes),
+            patch: merge_patch::diff(&old.attributes, new.attributes),
             context: self.context(),
             ..event::Change::default()
         };
         if let Some(domain) = &self.command.provider.domain
             && old.external_id != new.external_id
         {
-            change.external_ids.insert(domain.clone(), new.external_id.clone());
+            change.external_ids.insert(domain.clone(), new.external_id);
             names.push("externalId".to_owned());
             names.sort_unstable();
         }

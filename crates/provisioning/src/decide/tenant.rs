@@ -71,7 +71,7 @@ pub(super) fn update<D: Directory>(
     }
     check_schemas_beside_resources(directory, &updated)?;
     check_groups_beside_resources(directory, &updated)?;
-    let settings = merge_patch::diff(&assigned(&tenancy.settings), &assigned(&updated));
+    let settings = merge_patch::diff(&assigned(&tenancy.settings), assigned(&updated));
     let profile = profile.filter(|profile| tenancy.profile.as_ref() != Some(*profile)).cloned();
     if settings.is_empty() && profile.is_none() {
         return Ok(Decision::done([]));

@@ -29,7 +29,7 @@ pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: &Document) ->
     {
         return bring_back(scope, &person, wanted);
     }
-    create_new(scope, &wanted)
+    create_new(scope, wanted)
 }
 
 /// PUT to an id that nobody has: creates the user there if the tenant wants that and the log never named the
@@ -50,7 +50,7 @@ pub(super) fn create_under_its_id<D: Directory>(scope: &Scope<'_, D>, document: 
         let detail = "If-Match asks for a User that is there already, and nobody has this id yet";
         return Err(Rejection::PreconditionFailed(detail.to_owned()).into());
     }
-    create_new(scope, &first_state(document))
+    create_new(scope, first_state(document))
 }
 
 /// PUT.
@@ -115,15 +115,15 @@ fn first_state(document: &Document) -> Target {
     Target { attributes, external_id: document.external_id.clone() }
 }
 
-fn create_new<D: Directory>(scope: &Scope<'_, D>, wanted: &Target) -> Decided<D> {
-    check_names(&Target::default(), wanted)?;
-    policy::check_user_name(scope, &Target::default(), wanted)?;
-    unique::check(scope, None, wanted)?;
-    let id = scope.command.id;
+fn create_new<D: Directory>(scope: &Scope<'_, D>, wanted: Target) -> Decided<D> {
+    check_names(&Target::default(), &wanted)?;
+    policy::check_user_name(scope, &Target::default(), &wanted)?;
+    unique::check(scope, None, &wanted)?;
+    let (id, active) = (scope.command.id, is_active(&wanted.attributes));
     let (names, change) = scope.change(&Target::default(), wanted);
     let invited = scope.settings().initial == InitialState::Invited;
     let created = Event::UserCreated(event::Change { invited, ..change });
-    let events = vec![about(id, names, [None, Some(is_active(&wanted.attributes))], created)];
+    let events = vec![about(id, names, [None, Some(active)], created)];
     Ok(Decision { events, outcome: Outcome::Created(id), notes: Notes::new() })
 }
 
@@ -170,7 +170,7 @@ fn drafts<D: Directory>(scope: &Scope<'_, D>, id: ResourceId, old: &Target, new:
     let mut still = new;
     set_active(&mut still.attributes, before);
     let mut events = Vec::new();
-    let (names, change) = scope.change(old, &still);
+    let (names, change) = scope.change(old, still);
     if !names.is_empty() {
         events.push(about(id, names, [Some(before); 2], Event::UserUpdated(change)));
     }
