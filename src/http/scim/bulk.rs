@@ -34,6 +34,9 @@ use crate::http::{context, trace};
 /// What is encoded of an id in an address: everything that is not unreserved (RFC 3986 section 2.3).
 const ID_ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Half as many operations are worth a thread of their own.
+const READ_ALONE_MAX: usize = 64;
+
 /// Everything that reading the operations needs.
 struct Reading {
     schemas: Schemas,
@@ -242,12 +245,22 @@ impl Reading {
         let Request { fail_on_errors, operations } = request?;
         let drawn: Vec<ResourceId> = operations.iter().map(|_| ResourceId(self.shared.ids.next())).collect();
         let references = References::of(&operations, |operation| drawn[operation].to_string());
-        let (mut queued, mut told) = (Vec::new(), Vec::new());
-        for (operation, id) in operations.into_iter().zip(&drawn) {
-            let (command, told_of_it) = self.operation(operation, *id, &references, &drawn);
-            queued.push(command);
-            told.push(told_of_it);
-        }
+        let mut first: Vec<_> = operations.into_iter().zip(drawn.iter().copied()).collect();
+        let second = first.split_off(first.len() / 2);
+        let read = |part: Vec<(Operation, ResourceId)>| -> Vec<_> {
+            part.into_iter().map(|(one, id)| self.operation(one, id, &references, &drawn)).collect()
+        };
+        // The writer waits for all of them.
+        let read = if second.len() < READ_ALONE_MAX {
+            [read(first), read(second)]
+        } else {
+            std::thread::scope(|scope| {
+                let second = scope.spawn(|| read(second));
+                let first = read(first);
+                [first, second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))]
+            })
+        };
+        let (queued, told) = read.into_iter().flatten().unzip();
         Ok(Read { bulk: Bulk { operations: queued, origin: self.origin, fail_on_errors }, told })
     }
 
