@@ -1,7 +1,7 @@
 //! What a tenant is, written as plainly as possible and without a line of the engine's: every rule of the design
 //! once, in the order of its checks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use provisioning::ResourceId;
 use provisioning::tenancy::{
@@ -535,6 +535,9 @@ fn patch_user(next: &mut Thing, op: &UserOp, domain: Option<&str>) {
             for (text, _) in emails.iter_mut().filter(|(_, of)| of == work) {
                 TEXTS[*value].clone_into(text);
             }
+            // Values that have become equal are one.
+            let mut seen = HashSet::new();
+            emails.retain(|email| seen.insert(email.clone()));
             set_emails(&mut next.body, &emails);
         }
     }

@@ -37,7 +37,7 @@ fn rewrite_operation(operation: &mut Object, schema: &ResourceSchema, at: &Place
     if let Some(Value::String(path)) = member(operation, "path") {
         let place = at.member("path");
         urn_dot(path, schema, &place, notes);
-        *path = filter::rewrite(path, schema, &place, notes).into_owned();
+        filter_of(path, schema, &place, notes);
         let path = path.clone();
         rewrite_at(operation, &path, schema, at, notes);
     }
@@ -101,6 +101,17 @@ fn urn_dot(path: &mut String, schema: &ResourceSchema, place: &Place<'_>, notes:
             notes.note(Dialect::EntraUrnDotPath, place);
             return;
         }
+    }
+}
+
+/// What deviates in the filter of a path. A text that is no path even then stays as it is: it is refused, and whoever
+/// wrote it must be told of what was written.
+fn filter_of(path: &mut String, schema: &ResourceSchema, place: &Place<'_>, notes: &mut Notes) {
+    let mut found = Notes::new();
+    let rewritten = filter::rewrite(path, schema, place, &mut found).into_owned();
+    if !found.is_empty() && PatchPath::parse(&rewritten).is_ok() {
+        *path = rewritten;
+        notes.extend(found);
     }
 }
 

@@ -415,3 +415,19 @@ fn a_large_remove_takes_linear_time() {
     let [patch::members::MemberChange::Remove(ids)] = changes.as_slice() else { panic!("{}", changes.len()) };
     assert_eq!((ids.len(), ids[49_999].as_str()), (50_000, "49999"));
 }
+
+#[test]
+fn a_path_that_is_none_even_without_its_deviations_is_left_to_be_refused() {
+    for path in [
+        r"emails[type eq 'work'].value eq",
+        r#"emails[type eq "w"] eq ".val" and value eq "w"] eq "w"] eq .value"#,
+        r"  emails[type eq",
+    ] {
+        let mut rewritten = body(&json!([{"op": "replace", "path": path, "value": "a@b"}]));
+        let before = rewritten.clone();
+        let mut notes = Notes::new();
+        rewrite(&mut rewritten, &Schemas::standard().user, &mut notes);
+        assert_eq!(rewritten, before, "{path}");
+        assert!(notes.is_empty(), "{notes:?}");
+    }
+}
