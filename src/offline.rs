@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::app::{DataLock, Sources, open_directories};
 use crate::config::Limits;
-use crate::reports::{self, EventLimits, Parameters, ReportError};
+use crate::reports::{self, EventLimits, Parameters, Report, ReportError};
 use crate::tasks::Tasks;
 
 /// How long followers may take to stop.
@@ -56,9 +56,9 @@ async fn answer(
         // Whoever reads the folder is its operator.
         ["audit", "v1", name, "why"] => {
             let path = ["admin", "v1", "tenants", name, "why"];
-            reports::get(&directories, &path, Parameters(&parameters), limits)
+            reports::get(&directories, &path, Parameters(&parameters), limits).map(Report::into_value)
         }
-        path => reports::get(&directories, path, Parameters(&parameters), limits),
+        path => reports::get(&directories, path, Parameters(&parameters), limits).map(Report::into_value),
     };
     tasks.shut_down(TASKS_PATIENCE).await;
     match outcome {

@@ -21,7 +21,6 @@ use serde_json::{Value, json};
 use crate::directories::{Closed, Directories};
 use crate::directory::catch_up::CatchUpError;
 use crate::directory::{Directory, ReadingError};
-pub use events::page as events;
 pub use outbox::status as outbox;
 pub use setup::{progress as setup_progress, sheet as setup_sheet};
 pub use tenants::client;
@@ -106,8 +105,39 @@ pub struct EventLimits {
     pub max: usize,
 }
 
+/// A report, which is one JSON document.
+#[derive(Debug)]
+pub enum Report {
+    /// As a value.
+    Value(Value),
+    /// As text: a long one takes no more memory than it has bytes.
+    Text(String),
+}
+
+impl Report {
+    /// The document, whichever way it was put together.
+    pub fn into_value(self) -> Value {
+        match self {
+            Self::Value(value) => value,
+            Self::Text(text) => serde_json::from_str(&text).expect("a report is JSON"),
+        }
+    }
+}
+
 /// Answers a report; `path` are the segments behind `/`, beginning with `admin`/`audit` and `v1`.
 pub fn get(
+    directories: &Directories,
+    path: &[&str],
+    parameters: Parameters<'_>,
+    limits: EventLimits,
+) -> Result<Report, ReportError> {
+    if let ["audit", "v1", name, "events"] = path {
+        return events::page(&*tenant(directories, name)?, parameters, limits).map(Report::Text);
+    }
+    value(directories, path, parameters, limits).map(Report::Value)
+}
+
+fn value(
     directories: &Directories,
     path: &[&str],
     parameters: Parameters<'_>,
@@ -122,10 +152,6 @@ pub fn get(
             Ok(tenants::tokens(&*tenant(directories, name)?, now))
         }
         ["admin", "v1", "operators"] => Ok(tenants::operators(directories)),
-        ["audit", "v1", name, "events"] => {
-            let page = events::page(&*tenant(directories, name)?, parameters, limits)?;
-            Ok(serde_json::from_str(&page).expect("a page of events is JSON"))
-        }
         ["audit", "v1", name, "timeline"] => timeline::of(directories, name, parameters),
         ["audit", "v1", name, "observe"] => observe::report(directories, name, parameters, limits),
         ["audit", "v1", name, "access"] => access::at(&*tenant(directories, name)?, parameters),

@@ -22,7 +22,7 @@ use super::error::Failure;
 use super::{House, auth, context, openapi};
 use crate::directory::Directory;
 use crate::query;
-use crate::reports::{self, EventLimits, Parameters};
+use crate::reports::{self, EventLimits, Parameters, Report};
 
 /// The largest body of an admin request, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -138,13 +138,7 @@ pub(super) async fn report(
         max: house.config.limits.page_events_max,
     };
     let worker = Arc::clone(&house);
-    if let ["audit", "v1", tenant, "events"] = path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        let directory = reports::tenant(&house.directories, tenant)?;
-        let page = move || reports::events(&directory, Parameters(&parameters), limits);
-        let page = house.directories.shared().tasks.block(page).await?;
-        return Ok(HttpResponse::Ok().content_type("application/json").body(page));
-    }
-    let answer = house
+    let report = house
         .directories
         .shared()
         .tasks
@@ -153,7 +147,10 @@ pub(super) async fn report(
             reports::get(&worker.directories, &path, Parameters(&parameters), limits)
         })
         .await?;
-    Ok(json_answer(StatusCode::OK, &with_base_urls(http, &house, answer)))
+    Ok(match report {
+        Report::Value(value) => json_answer(StatusCode::OK, &with_base_urls(http, &house, value)),
+        Report::Text(text) => HttpResponse::Ok().content_type("application/json").body(text),
+    })
 }
 
 /// Adds `base_url` wherever a tenant's `base_path` is told: only a request knows under which address it came.

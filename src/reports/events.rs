@@ -19,7 +19,7 @@ const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A page of events as the text of a JSON document. Headers and payloads are JSON as they stand in the log, so they
 /// are put together and never taken apart: as values they would be many times as large.
-pub fn page(
+pub(super) fn page(
     directory: &Directory,
     parameters: Parameters<'_>,
     limits: EventLimits,
