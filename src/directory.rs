@@ -45,7 +45,7 @@ use crate::operations::Operations;
 use crate::sealing::{KeyStore, OpenedPayload};
 use crate::tasks::Tasks;
 use bulk::BulkJob;
-pub use bulk::{Bulk, BulkOperation, OperationOutcome};
+pub use bulk::{Bulk, BulkOperation, Done, OperationOutcome};
 use catch_up::CatchUpError;
 use condition::{Condition, Trouble, View};
 use decode::DecodeError;
@@ -171,7 +171,7 @@ impl Directory {
         bytes: usize,
     ) -> Result<Written, WriteError> {
         let (caller, outcome) = oneshot::channel();
-        let one = One { command, origin, bytes, caller, answer: None };
+        let one = One { command: Some(command), origin, bytes, caller, answer: None };
         self.queue(Job::One(Box::new(one)), outcome).await?
     }
 

@@ -9,12 +9,14 @@
 mod carry_out;
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 
 use provisioning::command::{Origin, ScimCommand};
-use provisioning::{Rejection, ResourceId};
+use provisioning::{Rejection, ResourceId, Revision};
 use scim::ResourceType;
 use scim::bulk::order::{Together, order};
 use scim::bulk::references::RefersTo;
+use scim::dialect::Notes;
 use tokio::sync::oneshot;
 
 use super::job::Answer;
@@ -49,7 +51,29 @@ pub enum OperationOutcome {
     /// Its turn came, and it had been refused before it was queued.
     RefusedBefore,
     /// It was carried out, or refused, or could not be stored.
-    Answered(Result<Written, WriteError>),
+    Answered(Result<Done, WriteError>),
+}
+
+/// What an operation came to: a [`Written`] without the document, of which a thousand would lie about until the last
+/// operation is done.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// The resource after it, if it was about one that still exists, and its version.
+    pub resource: Option<(ResourceType, ResourceId, Revision)>,
+    /// Whether the resource is new (or came back).
+    pub created: bool,
+    /// The revisions that were recorded; empty if nothing changed.
+    pub revisions: Range<u64>,
+    /// The dialects that were met when it was decided.
+    pub notes: Notes,
+}
+
+impl From<Written> for Done {
+    fn from(written: Written) -> Self {
+        let Written { resource, created, revisions, notes } = written;
+        let resource = resource.map(|resource| (resource.resource_type, resource.id, resource.revision));
+        Self { resource, created, revisions, notes }
+    }
 }
 
 impl OperationOutcome {
@@ -60,7 +84,10 @@ impl OperationOutcome {
 
 /// A queued bulk request.
 pub(super) struct BulkJob {
+    /// Without the commands that were decided already.
     operations: Vec<BulkOperation>,
+    /// Which of them were refused before the bulk was queued.
+    refused: Vec<bool>,
     origin: Origin,
     errors_max: usize,
     caller: oneshot::Sender<Vec<OperationOutcome>>,
@@ -81,6 +108,7 @@ impl BulkJob {
         Self {
             rest: order(&refers_to).into(),
             ids: operations.iter().map(|operation| operation.command.as_ref().map(|it| it.id)).collect(),
+            refused: operations.iter().map(|operation| operation.command.is_none()).collect(),
             outcomes: vec![OperationOutcome::LeftUndone; operations.len()],
             errors_max: fail_on_errors.unwrap_or(usize::MAX),
             operations,
@@ -115,7 +143,7 @@ impl BulkJob {
     }
 
     fn refused_before(&self, operation: usize) -> bool {
-        self.operations[operation].command.is_none()
+        self.refused[operation]
     }
 
     fn lost_referent(&self, operation: usize) -> bool {
@@ -145,8 +173,9 @@ impl BulkJob {
 
     /// Notes what an operation came to. A person may have come back under another id than the one that was drawn.
     fn answer(&mut self, operation: usize, answer: Answer) {
-        if let Ok(Written { resource: Some(resource), .. }) = &answer {
-            self.rename(operation, resource.id);
+        let answer = answer.map(Done::from);
+        if let Ok(Done { resource: Some((_, id, _)), .. }) = &answer {
+            self.rename(operation, *id);
         }
         self.put(operation, OperationOutcome::Answered(answer));
     }
@@ -176,7 +205,19 @@ impl BulkJob {
     fn command(&self, operation: usize) -> (&ScimCommand, Origin) {
         let command = self.operations[operation].command.as_ref();
         let command = command.expect("an operation that was refused before is not decided");
-        (command, Origin { via: command.change.via_bulk(), ..self.origin.clone() })
+        (command, self.origin_of(command))
+    }
+
+    /// The same, for the last time.
+    fn take_command(&mut self, operation: usize) -> (ScimCommand, Origin) {
+        let command = self.operations[operation].command.take();
+        let command = command.expect("an operation is decided once, and one that was refused before is not");
+        let origin = self.origin_of(&command);
+        (command, origin)
+    }
+
+    fn origin_of(&self, command: &ScimCommand) -> Origin {
+        Origin { via: command.change.via_bulk(), ..self.origin.clone() }
     }
 
     fn refers_to_itself(&self, operation: usize) -> bool {

@@ -17,7 +17,8 @@ pub(super) enum Job {
 
 /// A command alone.
 pub(super) struct One {
-    pub(super) command: Command,
+    /// Taken out when it is decided.
+    pub(super) command: Option<Command>,
     pub(super) origin: Origin,
     /// The size of the request, for the batch's bound in bytes.
     pub(super) bytes: usize,

@@ -119,7 +119,10 @@ impl Writer {
             && let Some(job) = jobs.pop_front()
         {
             match taken.push_mut(job) {
-                Job::One(one) => one.answer = Some(self.one(&one.command, &one.origin, &mut batch)?),
+                Job::One(one) => {
+                    let command = one.command.take().expect("a command is decided once");
+                    one.answer = Some(self.one(command, &one.origin, &mut batch)?);
+                }
                 Job::Bulk(bulk) => self.bulk(bulk, &mut batch)?,
             }
         }
@@ -135,7 +138,7 @@ impl Writer {
     }
 
     /// Carries out one command. `Err` fails the whole batch.
-    fn one(&mut self, command: &Command, origin: &Origin, batch: &mut Batch) -> Result<Answer, BatchFailure> {
+    fn one(&mut self, command: Command, origin: &Origin, batch: &mut Batch) -> Result<Answer, BatchFailure> {
         let adjusts_clock = matches!(command, Command::AdjustClock { .. });
         self.transaction(origin, adjusts_clock, batch, |view, schemas| decide(command, origin, view, schemas))
     }

@@ -29,9 +29,9 @@ use crate::event::ClientSeen;
 #[cfg(test)]
 mod tests;
 
-/// Decides one command.
+/// Decides one command. What it brings goes into the events as it is.
 pub fn decide<D: Directory>(
-    command: &Command,
+    command: Command,
     origin: &Origin,
     directory: &D,
     schemas: &Schemas,
@@ -39,49 +39,53 @@ pub fn decide<D: Directory>(
     let tenancy = directory.tenancy();
     let decision = match command {
         Command::Scim(command) => return decide_scim(command, origin, directory, schemas),
-        Command::ActivateUser(id) => return user::activate(*id, origin, directory),
+        Command::ActivateUser(id) => return user::activate(id, origin, directory),
         Command::CreateTenant { settings, profile, client, token } => {
-            tenant::create(tenancy, settings, profile.as_ref(), client, token)
+            tenant::create(tenancy, &settings, profile.as_ref(), &client, &token)
         }
         Command::UpdateTenant { settings, profile } => {
-            return tenant::update(directory, settings, profile.as_ref());
+            return tenant::update(directory, &settings, profile.as_ref());
         }
-        Command::CreateClient(client) => tenant::create_client(tenancy, client),
-        Command::UpdateClient { id, change } => tenant::update_client(tenancy, *id, *change),
+        Command::CreateClient(client) => tenant::create_client(tenancy, &client),
+        Command::UpdateClient { id, change } => tenant::update_client(tenancy, id, change),
         Command::NotePresence { id, silent, seen_at, usual_seconds } => {
-            let seen = ClientSeen { seen_at: *seen_at, usual_seconds: *usual_seconds };
-            tenant::note_presence(tenancy, *id, *silent, seen)
+            tenant::note_presence(tenancy, id, silent, ClientSeen { seen_at, usual_seconds })
         }
-        Command::IssueToken(token) => tenant::issue_token(tenancy, token, origin.received_at),
-        Command::RevokeToken(id) => tenant::revoke_token(tenancy, *id),
-        Command::RecordPublished(published) => Ok(tenant::record_published(published)),
-        Command::AdjustClock { from, to } => Ok(tenant::adjust_clock(*from, *to)),
-        Command::RegisterTenant { tenant, stream } => registry::register_tenant(tenancy, tenant, *stream),
-        Command::CloseTenant(stream) => registry::close_tenant(tenancy, *stream),
-        Command::CreateOperator { id, name, sha256 } => registry::create_operator(tenancy, *id, name, sha256),
-        Command::RevokeOperator(id) => registry::revoke_operator(tenancy, *id),
+        Command::IssueToken(token) => tenant::issue_token(tenancy, &token, origin.received_at),
+        Command::RevokeToken(id) => tenant::revoke_token(tenancy, id),
+        Command::RecordPublished(published) => Ok(tenant::record_published(&published)),
+        Command::AdjustClock { from, to } => Ok(tenant::adjust_clock(from, to)),
+        Command::RegisterTenant { tenant, stream } => registry::register_tenant(tenancy, &tenant, stream),
+        Command::CloseTenant(stream) => registry::close_tenant(tenancy, stream),
+        Command::CreateOperator { id, name, sha256 } => {
+            registry::create_operator(tenancy, id, &name, &sha256)
+        }
+        Command::RevokeOperator(id) => registry::revoke_operator(tenancy, id),
     };
     Ok(decision?)
 }
 
 /// Decides a SCIM write. A precondition on a POST means nothing: there is nothing yet that it could hold for.
 pub fn decide_scim<D: Directory>(
-    command: &ScimCommand,
+    command: ScimCommand,
     origin: &Origin,
     directory: &D,
     schemas: &Schemas,
 ) -> Decided<D> {
-    let scope = &Scope { command, origin, directory, schema: schemas.of(command.resource_type) };
-    if command.resource_type == ResourceType::Group {
+    let ScimCommand { resource_type, id, provider, precondition, change } = command;
+    let (provider, precondition) = (&provider, &precondition);
+    let schema = schemas.of(resource_type);
+    let scope = &Scope { resource_type, id, provider, precondition, origin, directory, schema };
+    if resource_type == ResourceType::Group {
         policy::check_groups_offered(scope)?;
     }
-    match (command.resource_type, &command.change) {
+    match (resource_type, change) {
         (ResourceType::User, Change::Create(document)) => user::create(scope, document),
         (ResourceType::User, Change::Replace(document)) => match scope.find()? {
             Some(user) => user::replace(scope, &scope.met(user)?, document),
             None => user::create_under_its_id(scope, document),
         },
-        (ResourceType::User, Change::Patch(request)) => user::patch(scope, &scope.existing()?, request),
+        (ResourceType::User, Change::Patch(request)) => user::patch(scope, &scope.existing()?, &request),
         (ResourceType::User, Change::Delete) => user::delete(scope, &scope.existing()?),
         (ResourceType::Group, Change::Create(document)) => group::create(scope, document),
         (ResourceType::Group, Change::Replace(document)) => {

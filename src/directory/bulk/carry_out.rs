@@ -45,7 +45,7 @@ impl Writer {
         {
             match together[..] {
                 [only] if !job.refers_to_itself(only) => {
-                    let (command, origin) = job.command(only);
+                    let (command, origin) = job.take_command(only);
                     let answer = self.transaction(&origin, false, batch, |view, schemas| {
                         decide_scim(command, &origin, view, schemas)
                     })?;
@@ -103,7 +103,9 @@ impl Writer {
         for operation in circle {
             let (command, origin) = job.command(*operation);
             let expecting = Expecting { directory: &self.view, expected: &expected };
-            let decision = match decide_scim(command, &origin, &expecting, self.view.schemas()) {
+            let id = command.id;
+            // It may have to be decided again.
+            let decision = match decide_scim(command.clone(), &origin, &expecting, self.view.schemas()) {
                 Ok(decision) => decision,
                 Err(DecideError::Rejected(rejection)) => return Ok(Err((*operation, rejection))),
                 Err(DecideError::Directory(error)) => return Err(error.into()),
@@ -113,7 +115,7 @@ impl Writer {
                 Outcome::Created(id) => (id, true),
                 Outcome::Changed(id) => (id, false),
                 Outcome::Unchanged(resource) => (resource.id, false),
-                Outcome::Done => (command.id, false),
+                Outcome::Done => (id, false),
             };
             let (own, of_members) = memberships_apart(events);
             if !own.is_empty() {

@@ -27,7 +27,7 @@ use super::conditions::{are_quoted, etag, precondition};
 use super::write::{read_document, read_patch};
 use super::{CONTENT_TYPE, ScimRequest, body, resource_id};
 use crate::config::Limits;
-use crate::directory::{Bulk, BulkOperation, OperationOutcome, Shared, WriteError, Written};
+use crate::directory::{Bulk, BulkOperation, Done, OperationOutcome, Shared, WriteError};
 use crate::http::error::{ERROR_CODE_HEADER, Failure};
 use crate::http::{context, trace};
 
@@ -166,7 +166,7 @@ impl ScimRequest<'_> {
         &self,
         told: &Told,
         outcomes: &[OperationOutcome],
-        result: Result<&Written, Failure>,
+        result: Result<&Done, Failure>,
     ) -> Outcome {
         let mut answer = Outcome {
             method: told.method.clone(),
@@ -177,11 +177,11 @@ impl ScimRequest<'_> {
             response: None,
         };
         match result {
-            Ok(written) => {
-                answer.status = status(told.asks, written).as_u16();
-                if let Some(resource) = &written.resource {
-                    answer.location = Some(self.location(resource.resource_type, &resource.id.to_string()));
-                    answer.version = Some(etag(resource.revision));
+            Ok(done) => {
+                answer.status = status(told.asks, done).as_u16();
+                if let Some((resource_type, id, revision)) = done.resource {
+                    answer.location = Some(self.location(resource_type, &id.to_string()));
+                    answer.version = Some(etag(revision));
                 }
             }
             Err(failure) => {
@@ -197,9 +197,9 @@ impl ScimRequest<'_> {
             Existing::None => None,
             Existing::Named(resource_type, id) => Some(self.location(*resource_type, id)),
             Existing::Made(operation) => match outcomes.get(*operation) {
-                Some(OperationOutcome::Answered(Ok(Written { resource: Some(made), .. }))) => {
-                    Some(self.location(made.resource_type, &made.id.to_string()))
-                }
+                Some(OperationOutcome::Answered(Ok(Done {
+                    resource: Some((resource_type, id, _)), ..
+                }))) => Some(self.location(*resource_type, &id.to_string())),
                 _ => None,
             },
         }
@@ -207,10 +207,10 @@ impl ScimRequest<'_> {
 }
 
 /// The status that a request of its own would have had.
-fn status(asks: Option<(Method, ResourceType)>, written: &Written) -> StatusCode {
+fn status(asks: Option<(Method, ResourceType)>, done: &Done) -> StatusCode {
     match asks {
         Some((Method::Post, _)) => StatusCode::CREATED,
-        Some((Method::Put, _)) if written.created => StatusCode::CREATED,
+        Some((Method::Put, _)) if done.created => StatusCode::CREATED,
         Some((Method::Delete, _) | (Method::Patch, ResourceType::Group)) => StatusCode::NO_CONTENT,
         Some((Method::Put | Method::Patch, _)) | None => StatusCode::OK,
     }

@@ -17,14 +17,14 @@ use crate::resource::Resource;
 use crate::tenancy::PutOmitted;
 
 /// POST.
-pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: &Document) -> Decided<D> {
+pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: Document) -> Decided<D> {
     policy::check_may_create(scope)?;
-    let id = scope.command.id;
-    let wanted =
-        Target { attributes: document.attributes.clone(), external_id: document.external_id.clone() };
+    let id = scope.id;
+    let Document { attributes, external_id, members } = document;
+    let wanted = Target { attributes, external_id };
     check_names(&Target::default(), &wanted)?;
     let mut roster = Roster::of_new_group(scope);
-    roster.add(document.members.as_deref().unwrap_or_default())?;
+    roster.add(members.as_deref().unwrap_or_default())?;
     unique::check(scope, None, &wanted)?;
     let (names, change) = scope.change(&Target::default(), wanted);
     let mut events = vec![about(id, names, Event::GroupCreated(change))];
@@ -37,17 +37,13 @@ pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: &Document) ->
 pub(super) fn replace<D: Directory>(
     scope: &Scope<'_, D>,
     group: &Resource,
-    document: &Document,
+    mut document: Document,
 ) -> Decided<D> {
     let keep_omitted = scope.settings().put_omitted == PutOmitted::Keep;
-    let own = Document {
-        attributes: document.attributes.clone(),
-        external_id: document.external_id.clone(),
-        members: None,
-    };
-    let new = scim::resource::replace(&scope.target(group), own, scope.schema, keep_omitted)?;
+    let members = document.members.take();
+    let new = scim::resource::replace(&scope.target(group), document, scope.schema, keep_omitted)?;
     let mut roster = Roster::of(scope);
-    match &document.members {
+    match &members {
         Some(members) => roster.replace(members)?,
         None if keep_omitted => {}
         None => roster.remove_all()?,
@@ -59,9 +55,9 @@ pub(super) fn replace<D: Directory>(
 pub(super) fn patch<D: Directory>(
     scope: &Scope<'_, D>,
     group: &Resource,
-    request: &PatchRequest,
+    request: PatchRequest,
 ) -> Decided<D> {
-    let (own, of_members) = split(request.clone(), scope.schema)?;
+    let (own, of_members) = split(request, scope.schema)?;
     let (mut new, mut notes) = (scope.target(group), Notes::new());
     if !own.operations.is_empty() {
         notes = scim::patch::apply::apply(&own, scope.schema, &mut new)?;

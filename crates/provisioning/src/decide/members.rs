@@ -59,14 +59,14 @@ struct Met {
 impl<'a, D: Directory> Roster<'a, D> {
     /// The members of the group that the command names.
     pub(super) fn of(scope: &Scope<'a, D>) -> Self {
-        let provider = &scope.command.provider;
+        let provider = scope.provider;
         let by_kind = || match provider.kind {
             ClientKind::Okta => UnknownMembers::Skip,
             ClientKind::Generic | ClientKind::Entra | ClientKind::OneLogin => UnknownMembers::Reject,
         };
         Self {
             directory: scope.directory,
-            group: scope.command.id,
+            group: scope.id,
             unknown_members: scope.settings().unknown_members.unwrap_or_else(by_kind),
             met: HashMap::new(),
             order: Vec::new(),

@@ -91,7 +91,7 @@ pub(super) fn keep_name<D: Directory>(
 }
 
 fn links_only<D: Directory>(scope: &Scope<'_, D>) -> bool {
-    scope.settings().groups == Some(GroupPolicy::LinkOnly) && scope.command.provider.domain.is_some()
+    scope.settings().groups == Some(GroupPolicy::LinkOnly) && scope.provider.domain.is_some()
 }
 
 fn forbidden(code: &'static str, detail: &str) -> Rejection {

@@ -8,10 +8,11 @@ use scim::{Object, ResourceSchema, ResourceType};
 use serde_json::Value;
 
 use super::decision::DecideError;
-use crate::command::{Origin, Precondition, ScimCommand};
+use crate::command::{Origin, Precondition, Provider};
 use crate::difference::differences;
 use crate::directory::Directory;
 use crate::event::{self, Context};
+use crate::ids::ResourceId;
 use crate::merge_patch;
 use crate::rejection::Rejection;
 use crate::resource::Resource;
@@ -19,10 +20,14 @@ use crate::tenancy::Settings;
 
 /// Everything that a decision about a resource looks at.
 pub(super) struct Scope<'a, D> {
-    pub(super) command: &'a ScimCommand,
+    pub(super) resource_type: ResourceType,
+    /// The resource that the command names, or the one that it makes.
+    pub(super) id: ResourceId,
+    pub(super) provider: &'a Provider,
+    pub(super) precondition: &'a Precondition,
     pub(super) origin: &'a Origin,
     pub(super) directory: &'a D,
-    /// The schema of the command's resource type.
+    /// The schema of the resource type.
     pub(super) schema: &'a ResourceSchema,
 }
 
@@ -38,9 +43,8 @@ impl<D: Directory> Scope<'_, D> {
 
     /// The visible resource that the command names.
     pub(super) fn find(&self) -> Result<Option<Resource>, DecideError<D::Error>> {
-        let resource = self.directory.resource(self.command.id).map_err(DecideError::Directory)?;
-        Ok(resource
-            .filter(|resource| resource.resource_type == self.command.resource_type && !resource.hidden))
+        let resource = self.directory.resource(self.id).map_err(DecideError::Directory)?;
+        Ok(resource.filter(|resource| resource.resource_type == self.resource_type && !resource.hidden))
     }
 
     /// The resource that the command names, with the precondition holding.
@@ -51,7 +55,7 @@ impl<D: Directory> Scope<'_, D> {
 
     /// The resource, if the precondition holds for it.
     pub(super) fn met(&self, resource: Resource) -> Result<Resource, DecideError<D::Error>> {
-        let holds = match &self.command.precondition {
+        let holds = match self.precondition {
             Precondition::None | Precondition::Exists => true,
             Precondition::OneOf(tags) => tags.contains(&resource.revision.to_string()),
         };
@@ -61,18 +65,18 @@ impl<D: Directory> Scope<'_, D> {
         Err(DecideError::Rejected(Rejection::PreconditionFailed(format!(
             "the {} was changed since it was read: its version is W/\"{}\" now, and the request asks for \
              another; read it again",
-            self.command.resource_type.name(),
+            self.resource_type.name(),
             resource.revision,
         ))))
     }
 
     pub(super) fn not_found(&self) -> Rejection {
-        not_found(self.command.resource_type, self.command.id)
+        not_found(self.resource_type, self.id)
     }
 
     /// The resource as its client sees it.
     pub(super) fn target(&self, resource: &Resource) -> Target {
-        let domain = self.command.provider.domain.as_ref();
+        let domain = self.provider.domain.as_ref();
         Target {
             attributes: resource.attributes.clone(),
             external_id: domain.and_then(|domain| resource.external_ids.get(domain)).cloned(),
@@ -89,7 +93,7 @@ impl<D: Directory> Scope<'_, D> {
             context: self.context(),
             ..event::Change::default()
         };
-        if let Some(domain) = &self.command.provider.domain
+        if let Some(domain) = &self.provider.domain
             && old.external_id != new.external_id
         {
             change.external_ids.insert(domain.clone(), new.external_id);
@@ -113,7 +117,7 @@ impl<D: Directory> Scope<'_, D> {
     }
 }
 
-pub(super) fn not_found(resource_type: ResourceType, id: crate::ids::ResourceId) -> Rejection {
+pub(super) fn not_found(resource_type: ResourceType, id: ResourceId) -> Rejection {
     let name = resource_type.name();
     Rejection::NotFound(format!("{name} not found: no {} has the id {id}", name.to_lowercase()))
 }

@@ -75,8 +75,8 @@ impl House {
 
     /// Decides and, if that was not refused, records.
     fn when(&mut self, command: &Command) -> Result<Decision, Rejection> {
-        let again = decide(command, &self.origin, &self.model, &self.schemas);
-        match decide(command, &self.origin, &self.model, &self.schemas) {
+        let again = decide(command.clone(), &self.origin, &self.model, &self.schemas);
+        match decide(command.clone(), &self.origin, &self.model, &self.schemas) {
             Ok(decision) => {
                 assert_eq!(again.unwrap(), decision, "the same command on the same state is decided alike");
                 self.model.record(&decision.events);

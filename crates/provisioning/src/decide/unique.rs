@@ -26,13 +26,13 @@ pub(super) fn check<D: Directory>(
     let name = folded_name(new);
     if name.is_some()
         && name != old.and_then(folded_name)
-        && let Some(holder) = visible(name_holders(scope, new)?, scope.command.id)
+        && let Some(holder) = visible(name_holders(scope, new)?, scope.id)
     {
         return Err(name_taken(&holder).into());
     }
     if new.external_id.is_some()
         && new.external_id.as_ref() != old.and_then(|old| old.external_id.as_ref())
-        && let Some(holder) = visible(external_id_holders(scope, new)?, scope.command.id)
+        && let Some(holder) = visible(external_id_holders(scope, new)?, scope.id)
     {
         return Err(external_id_taken(&holder).into());
     }
@@ -72,7 +72,7 @@ pub(super) fn check_added<D: Directory>(
                 text(&held, extension, &attribute.name).is_some_and(is)
             };
             let holders = resources(scope, holders)?.into_iter().filter(holds).collect();
-            if let Some(holder) = visible(holders, scope.command.id) {
+            if let Some(holder) = visible(holders, scope.id) {
                 return Err(value_taken(&path, &holder).into());
             }
         }
@@ -98,7 +98,7 @@ pub(super) fn person_to_bring_back<D: Directory>(
 ) -> Result<Option<Resource>, DecideError<D::Error>> {
     let (named, known) = (name_holders(scope, new)?, external_id_holders(scope, new)?);
     let newest_hidden = known.last().or(named.last()).cloned();
-    match (visible(named, scope.command.id), visible(known, scope.command.id)) {
+    match (visible(named, scope.id), visible(known, scope.id)) {
         (Some(holder), _) if holder.active => Err(name_taken(&holder).into()),
         (_, Some(holder)) if holder.active => Err(external_id_taken(&holder).into()),
         (Some(one), Some(other)) if one.id != other.id => Err(two_persons(&one, &other).into()),
@@ -117,7 +117,7 @@ fn name_holders<D: Directory>(
     new: &Target,
 ) -> Result<Vec<Resource>, DecideError<D::Error>> {
     match folded_name(new) {
-        Some(name) if scope.command.resource_type == ResourceType::User => {
+        Some(name) if scope.resource_type == ResourceType::User => {
             resources(scope, scope.directory.users_named(&name).map_err(DecideError::Directory)?)
         }
         _ => Ok(Vec::new()),
@@ -129,12 +129,12 @@ fn external_id_holders<D: Directory>(
     scope: &Scope<'_, D>,
     new: &Target,
 ) -> Result<Vec<Resource>, DecideError<D::Error>> {
-    let (Some(domain), Some(external_id)) = (&scope.command.provider.domain, &new.external_id) else {
+    let (Some(domain), Some(external_id)) = (&scope.provider.domain, &new.external_id) else {
         return Ok(Vec::new());
     };
     let holders = scope
         .directory
-        .holders_of_external_id(scope.command.resource_type, domain, external_id)
+        .holders_of_external_id(scope.resource_type, domain, external_id)
         .map_err(DecideError::Directory)?;
     resources(scope, holders)
 }

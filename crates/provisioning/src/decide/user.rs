@@ -22,7 +22,7 @@ use crate::resource::Resource;
 use crate::tenancy::{DeletePolicy, InitialState, PostDeactivated, PutOmitted, PutUnknown};
 
 /// POST.
-pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: &Document) -> Decided<D> {
+pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: Document) -> Decided<D> {
     let wanted = first_state(document);
     if scope.settings().post_deactivated == PostDeactivated::Reactivate
         && let Some(person) = unique::person_to_bring_back(scope, &wanted)?
@@ -34,19 +34,19 @@ pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: &Document) ->
 
 /// PUT to an id that nobody has: creates the user there if the tenant wants that and the log never named the
 /// id.
-pub(super) fn create_under_its_id<D: Directory>(scope: &Scope<'_, D>, document: &Document) -> Decided<D> {
+pub(super) fn create_under_its_id<D: Directory>(scope: &Scope<'_, D>, document: Document) -> Decided<D> {
     if scope.settings().put_unknown != PutUnknown::Create {
         return Err(scope.not_found().into());
     }
-    if scope.directory.was_named(scope.command.id).map_err(DecideError::Directory)? {
+    if scope.directory.was_named(scope.id).map_err(DecideError::Directory)? {
         let detail = format!(
             "User not found: the id {} is or was another resource's, and a PUT creates a user only under a canonical \
              lower-case UUID that was never used; in Okta unassign the user and assign them again",
-            scope.command.id
+            scope.id
         );
         return Err(Rejection::NotFound(detail).into());
     }
-    if scope.command.precondition != Precondition::None {
+    if *scope.precondition != Precondition::None {
         let detail = "If-Match asks for a User that is there already, and nobody has this id yet";
         return Err(Rejection::PreconditionFailed(detail.to_owned()).into());
     }
@@ -54,13 +54,9 @@ pub(super) fn create_under_its_id<D: Directory>(scope: &Scope<'_, D>, document: 
 }
 
 /// PUT.
-pub(super) fn replace<D: Directory>(
-    scope: &Scope<'_, D>,
-    user: &Resource,
-    document: &Document,
-) -> Decided<D> {
+pub(super) fn replace<D: Directory>(scope: &Scope<'_, D>, user: &Resource, document: Document) -> Decided<D> {
     let keep_omitted = scope.settings().put_omitted == PutOmitted::Keep;
-    let new = scim::resource::replace(&scope.target(user), document.clone(), scope.schema, keep_omitted)?;
+    let new = scim::resource::replace(&scope.target(user), document, scope.schema, keep_omitted)?;
     settle(scope, user, new)
 }
 
@@ -108,18 +104,18 @@ pub(super) fn activate<D: Directory>(id: ResourceId, origin: &Origin, directory:
 }
 
 /// The state that a document asks for where there was none.
-fn first_state(document: &Document) -> Target {
-    let mut attributes = document.attributes.clone();
+fn first_state(document: Document) -> Target {
+    let Document { mut attributes, external_id, members: _ } = document;
     let active = is_active(&attributes);
     set_active(&mut attributes, active);
-    Target { attributes, external_id: document.external_id.clone() }
+    Target { attributes, external_id }
 }
 
 fn create_new<D: Directory>(scope: &Scope<'_, D>, wanted: Target) -> Decided<D> {
     check_names(&Target::default(), &wanted)?;
     policy::check_user_name(scope, &Target::default(), &wanted)?;
     unique::check(scope, None, &wanted)?;
-    let (id, active) = (scope.command.id, is_active(&wanted.attributes));
+    let (id, active) = (scope.id, is_active(&wanted.attributes));
     let (names, change) = scope.change(&Target::default(), wanted);
     let invited = scope.settings().initial == InitialState::Invited;
     let created = Event::UserCreated(event::Change { invited, ..change });

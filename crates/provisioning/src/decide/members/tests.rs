@@ -12,7 +12,7 @@ use scim::schemas::Schemas;
 use serde_json::json;
 
 use super::*;
-use crate::command::{Change, Origin, Precondition, Provider, ScimCommand};
+use crate::command::{Origin, Precondition, Provider};
 use crate::event;
 use crate::resource::Resource;
 use crate::tenancy::Tenancy;
@@ -36,19 +36,17 @@ fn model(members: &[u128]) -> Model {
     model
 }
 
-fn command() -> ScimCommand {
-    ScimCommand {
+fn roster_of<T, D: Directory>(directory: &D, act: impl FnOnce(&mut Roster<'_, D>) -> T) -> (T, Vec<Draft>) {
+    let (origin, schemas): (Origin, _) = (origin(), Schemas::standard());
+    let scope = Scope {
         resource_type: ResourceType::Group,
         id: resource_id(GROUP),
-        provider: Provider { domain: None, kind: ClientKind::Okta },
-        precondition: Precondition::None,
-        change: Change::Delete,
-    }
-}
-
-fn roster_of<T, D: Directory>(directory: &D, act: impl FnOnce(&mut Roster<'_, D>) -> T) -> (T, Vec<Draft>) {
-    let (command, origin, schemas): (_, Origin, _) = (command(), origin(), Schemas::standard());
-    let scope = Scope { command: &command, origin: &origin, directory, schema: &schemas.group };
+        provider: &Provider { domain: None, kind: ClientKind::Okta },
+        precondition: &Precondition::None,
+        origin: &origin,
+        directory,
+        schema: &schemas.group,
+    };
     let mut roster = Roster::of(&scope);
     let result = act(&mut roster);
     let mut events = Vec::new();

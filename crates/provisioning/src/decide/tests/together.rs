@@ -18,7 +18,7 @@ fn together(house: &mut House, groups: &[(u128, Value)]) -> Result<Vec<Draft>, R
             change: Change::Create(document(body.clone())),
         };
         let expecting = Expecting { directory: &house.model, expected: &expected };
-        let decision = match decide_scim(&command, &house.origin, &expecting, &house.schemas) {
+        let decision = match decide_scim(command, &house.origin, &expecting, &house.schemas) {
             Ok(decision) => decision,
             Err(DecideError::Rejected(rejection)) => return Err(rejection),
             Err(DecideError::Directory(never)) => match never {},
