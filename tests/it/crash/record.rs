@@ -20,7 +20,7 @@ pub(super) struct Record {
     /// Where in a transaction the last event stands: number and total.
     txn: (u64, u64),
     ids: BTreeSet<String>,
-    /// By userName, the ids of the users that were made with it.
+    /// By userName or a group's displayName, the ids of what was made with it.
     created: BTreeMap<String, Vec<String>>,
     /// By title or displayName, how often it was set.
     words: BTreeMap<String, u64>,
@@ -71,7 +71,8 @@ impl Record {
         }
         match event["type"].as_str().expect("a type") {
             "user.created" => self.created.entry(text(&patch["userName"])).or_default().push(id),
-            "user.deleted" => *self.deleted.entry(id).or_default() += 1,
+            "group.created" => self.created.entry(text(&patch["displayName"])).or_default().push(id),
+            "user.deleted" | "group.deleted" => *self.deleted.entry(id).or_default() += 1,
             "group.members_added" => count_members(&mut self.joined, &id, event),
             "group.members_removed" => count_members(&mut self.left, &id, event),
             _ => {}
@@ -82,11 +83,13 @@ impl Record {
     fn times(&self, deed: &Deed) -> u64 {
         let pair = |group: &String, id: &String| (group.clone(), id.clone());
         let times = match deed {
-            Deed::Create { user_name } => self.created.get(user_name).map(|ids| ids.len() as u64),
+            Deed::Create { user_name: name } | Deed::Form { name, .. } => {
+                self.created.get(name).map(|ids| ids.len() as u64)
+            }
             Deed::Title { title, .. } => self.words.get(title).copied(),
             Deed::Join { id, group } => self.joined.get(&pair(group, id)).copied(),
             Deed::Leave { id, group } => self.left.get(&pair(group, id)).copied(),
-            Deed::Delete { id } => self.deleted.get(id).copied(),
+            Deed::Delete { id } | Deed::Dissolve { group: id } => self.deleted.get(id).copied(),
             Deed::Wrong { word } => self.words.get(word).copied(),
         };
         times.unwrap_or(0)
@@ -101,8 +104,8 @@ impl Record {
                 Told::Done(made) => {
                     tally.acknowledged += 1;
                     let same = match (&deed, made) {
-                        (Deed::Create { user_name }, Some(id)) => {
-                            self.created.get(user_name).is_some_and(|ids| ids.contains(id))
+                        (Deed::Create { user_name: name } | Deed::Form { name, .. }, Some(id)) => {
+                            self.created.get(name).is_some_and(|ids| ids.contains(id))
                         }
                         _ => true,
                     };
@@ -118,8 +121,8 @@ impl Record {
                 }
                 Told::Nothing => {
                     let made = match &deed {
-                        Deed::Create { user_name } => {
-                            self.created.get(user_name).and_then(|ids| ids.first()).cloned()
+                        Deed::Create { user_name: name } | Deed::Form { name, .. } => {
+                            self.created.get(name).and_then(|ids| ids.first()).cloned()
                         }
                         _ => None,
                     };

@@ -31,6 +31,14 @@ pub(super) enum Deed {
     Delete {
         id: String,
     },
+    /// A group of its own, with one of the client's people.
+    Form {
+        name: String,
+        member: String,
+    },
+    Dissolve {
+        group: String,
+    },
     /// Something that the service has to refuse; `word` is in it.
     Wrong {
         word: String,
@@ -66,13 +74,16 @@ pub(super) struct Writer {
     dice: Dice,
     words: u64,
     pub(super) people: Vec<Person>,
+    /// The groups that this client made and that are still there.
+    pub(super) own_groups: BTreeSet<String>,
     /// What was asked and told since the last check.
     pub(super) deeds: Vec<(Deed, Told)>,
 }
 
 impl Writer {
     pub(super) fn new(number: usize, dice: Dice) -> Self {
-        Self { number, dice, words: 0, people: Vec::new(), deeds: Vec::new() }
+        let (people, own_groups, deeds) = (Vec::new(), BTreeSet::new(), Vec::new());
+        Self { number, dice, words: 0, people, own_groups, deeds }
     }
 
     /// Writes until no answer comes.
@@ -132,6 +143,19 @@ impl Writer {
                 self.people[index].groups.clear();
                 self.people[index].deleted = true;
             }
+            Deed::Form { name: _, member } => {
+                let group = made.clone().expect("a creation answers with an id");
+                let index = person(member).expect("it is one of ours");
+                self.people[index].groups.insert(group.clone());
+                self.people[index].joined.insert(group.clone());
+                self.own_groups.insert(group);
+            }
+            Deed::Dissolve { group } => {
+                for person in &mut self.people {
+                    person.groups.remove(group);
+                }
+                self.own_groups.remove(group);
+            }
             Deed::Wrong { .. } => {}
         }
     }
@@ -150,7 +174,12 @@ impl Writer {
         let person = self.people[living[self.dice.below(living.len())]].clone();
         let id = person.id;
         match chance {
-            35..65 => Deed::Title { id, title: self.word() },
+            35..55 => Deed::Title { id, title: self.word() },
+            55..61 => Deed::Form { name: self.word(), member: id },
+            61..65 => match self.own_groups.first() {
+                Some(group) => Deed::Dissolve { group: group.clone() },
+                None => Deed::Form { name: self.word(), member: id },
+            },
             65..80 => match groups.iter().find(|group| !person.joined.contains(*group)) {
                 Some(group) => Deed::Join { id, group: group.clone() },
                 None => Deed::Title { id, title: self.word() },
@@ -182,6 +211,8 @@ impl Writer {
                 client.send("PATCH", &format!("/Groups/{group}"), Some(&body), &[])
             }
             Deed::Delete { id } => client.send("DELETE", &format!("/Users/{id}"), None, &[]),
+            Deed::Form { name, member } => client.send("POST", "/Groups", Some(&group(name, member)), &[]),
+            Deed::Dissolve { group } => client.send("DELETE", &format!("/Groups/{group}"), None, &[]),
             Deed::Wrong { word } => self.ask_wrongly(client, word),
         }?;
         Some((reply.status, reply.body["id"].as_str().map(str::to_owned)))
@@ -202,10 +233,8 @@ impl Writer {
                 )
             }
             _ => {
-                let members = json!([{"value": "00000000-0000-7000-8000-000000000000"}]);
-                let schemas = ["urn:ietf:params:scim:schemas:core:2.0:Group"];
-                let body = json!({"schemas": schemas, "displayName": word, "members": members});
-                client.send("POST", "/Groups", Some(&body), &[])
+                let nobody = "00000000-0000-7000-8000-000000000000";
+                client.send("POST", "/Groups", Some(&group(word, nobody)), &[])
             }
         }
     }
@@ -219,6 +248,11 @@ fn user(user_name: &str, title: Option<&str>) -> Value {
         "name": {"givenName": "Ada", "familyName": "Lovelace"},
         "emails": [{"value": format!("{user_name}@example.com"), "type": "work", "primary": true}],
     })
+}
+
+fn group(name: &str, member: &str) -> Value {
+    let schemas = ["urn:ietf:params:scim:schemas:core:2.0:Group"];
+    json!({"schemas": schemas, "displayName": name, "members": [{"value": member}]})
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "callers write the operations in place")]
