@@ -38,6 +38,11 @@ const LAYOUT: Layout = Layout {
     indexes: include_str!("../../migrations/current/indexes.sql"),
 };
 
+/// Sees to it that a rebuilt file is whole: asked for before the live one is given up, since it takes room on the disk.
+pub fn settle(rebuilt: &Path) -> Result<(), ViewError> {
+    LAYOUT.settle(rebuilt)
+}
+
 /// Puts a rebuilt file (see [`CurrentWriter::open_for_rebuild`]) in the place of the live one. No connection to
 /// either may be open.
 pub fn replace(live: &Path, rebuilt: &Path) -> Result<(), ViewError> {

@@ -140,15 +140,27 @@ impl Layout {
         synced.map_err(|source| ViewError::File { view: self.view, source })
     }
 
+    /// Sees to it that a rebuilt file is a view and has everything in itself, which takes room on the disk. Whoever
+    /// replaces a live one asks for this first, while that one can still be used.
+    pub(crate) fn settle(&self, rebuilt: &Path) -> Result<(), ViewError> {
+        let whole = self.connect(rebuilt, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        self.check(&whole, None)?;
+        // The last connection to close, if it may write, leaves everything in the file and no WAL.
+        whole.close().map_err(|(_, source)| self.failed(source))?;
+        let unfinished = |path: &Path| std::fs::metadata(path).is_ok_and(|wal| wal.len() > 0);
+        if unfinished(&with_suffix(rebuilt, "-wal")) {
+            let reason = "its write-ahead log could not be copied into the rebuilt file";
+            return Err(ViewError::File { view: self.view, source: std::io::Error::other(reason) });
+        }
+        Ok(())
+    }
+
     /// Puts a rebuilt file in the place of the live one. No connection to either may be open.
     ///
     /// A WAL that outlives its file would be taken for the new file's, so the live file goes first: SQLite throws
     /// away the WAL of a file that is not there. After a crash on the way there is no view, which a start builds.
     pub(crate) fn replace(&self, live: &Path, rebuilt: &Path) -> Result<(), ViewError> {
-        let whole = self.connect(rebuilt, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        self.check(&whole, None)?;
-        // The last connection to close, if it may write, leaves everything in the file and no WAL.
-        whole.close().map_err(|(_, source)| self.failed(source))?;
+        self.settle(rebuilt)?;
         let replaced = || {
             for suffix in ["", "-wal", "-shm"] {
                 remove_if_there(&with_suffix(live, suffix))?;

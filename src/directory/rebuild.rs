@@ -241,6 +241,7 @@ impl Directory {
         let head = self.log.head()?.revision;
         catch_up::current(&mut rebuilt, self.log.as_ref(), &self.keys, head)?;
         drop(rebuilt);
+        projections::current::settle(path)?;
         let Some(old) = writer.take() else { return Ok(()) };
         drop(old.view);
         let live = self.folder.join("current.db");
@@ -263,6 +264,7 @@ impl Directory {
         let mut rebuilt = HistoryWriter::open(path, self.stream)?;
         catch_up::history(&mut rebuilt, self.log.as_ref(), &self.keys, self.position(), |_| ())?;
         drop(rebuilt);
+        projections::history::settle(path)?;
         drop(history.take());
         let live = self.folder.join("history.db");
         let view = self

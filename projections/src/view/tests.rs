@@ -126,6 +126,22 @@ fn a_rebuilt_view_takes_the_place_of_the_live_one_and_nothing_of_the_old_one_sta
     assert_eq!(sound, "ok");
 }
 
+/// On a full disk, say. Here somebody else still has the file open, so that closing it leaves the log.
+#[test]
+fn a_rebuilt_view_that_is_not_whole_without_its_write_ahead_log_is_told_before_the_live_one_goes() {
+    let place = Place::new();
+    let rebuilt = place.file("current.db.rebuilt");
+    let mut writer = CurrentWriter::open(&rebuilt, STREAM).unwrap();
+    writer.begin().unwrap();
+    writer.commit().unwrap();
+    let reader = CurrentReader::open(&rebuilt).unwrap();
+    reader.position().unwrap();
+    drop(writer);
+    assert!(matches!(crate::current::settle(&rebuilt), Err(ViewError::File { .. })));
+    drop(reader);
+    crate::current::settle(&rebuilt).unwrap();
+}
+
 #[test]
 fn only_a_view_takes_the_place_of_a_view() {
     let place = Place::new();
