@@ -62,14 +62,9 @@ impl Gathered {
         }
         let code = write(self.from, &self.bytes);
         if code == ffi::SQLITE_OK {
-            self.discard();
+            *self = Self::default();
         }
         code
-    }
-
-    /// Forgets everything: nobody will ask for what was not committed.
-    pub(crate) fn discard(&mut self) {
-        *self = Self::default();
     }
 
     fn end(&self) -> Option<i64> {
