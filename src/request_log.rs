@@ -4,17 +4,20 @@
 //! Promises: whoever answers a request waits for nothing here. An entry is put into a bounded queue; one thread
 //! writes them in batches. If the queue is full, the request is counted as dropped, so that the requests of all rows
 //! and the dropped ones are all there were. Every write, every refusal and the first reads of a client in each
-//! second have a row of their own; further reads that succeeded are folded into one row for each minute, client,
-//! route and filter. Names, addresses, paths and bodies are sealed; secrets are removed before.
+//! second have a row of their own; further reads that succeeded are added up ([`reads`]) in one row for each minute,
+//! client, route and filter. Names, addresses, paths and bodies are sealed; secrets are removed before.
 //!
 //! The file is derived and disposable: losing it hinders nothing, and a damaged one is named and begun anew.
 
+mod body;
 mod contents;
 mod entry;
 mod file;
 mod filter_shape;
+mod names;
 mod prune;
 mod reading;
+mod reads;
 mod secrets;
 mod writer;
 
@@ -35,6 +38,7 @@ use crate::telemetry::Metrics;
 pub use entry::{Entry, Outcome};
 pub use prune::run as prune_regularly;
 pub use reading::{Detail, Reader, ReadingError, Row, Totals, Wanted};
+use reads::{Place, Reads};
 use writer::Writer;
 
 /// The file of a tenant, in its folder.
@@ -49,6 +53,8 @@ const QUEUE_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What the writer is asked to do.
 enum Job {
     Record(Box<Entry>),
+    /// Some reads were added up.
+    Folded,
     /// Remove what is too old.
     Prune(Arc<Directory>),
     /// Tell when everything before was written.
@@ -62,6 +68,7 @@ type Dropped = Mutex<HashMap<StreamId, (Arc<Directory>, u64)>>;
 /// What the queue's two ends share.
 #[derive(Default)]
 struct Standing {
+    reads: Reads,
     dropped: Dropped,
     body_bytes: AtomicUsize,
 }
@@ -104,6 +111,16 @@ impl RequestLog {
 
     /// Logs a request. Waits for nothing.
     pub fn record(&self, mut entry: Entry) {
+        match self.standing.reads.place(&entry) {
+            Place::Own => {}
+            Place::Folded => return,
+            Place::FirstFolded => {
+                // With a full queue the writer is at work, and comes.
+                drop(self.queue.try_send(Job::Folded));
+                return;
+            }
+            Place::Nowhere => return self.drop_one(entry.directory),
+        }
         if let Some(body) = &entry.body {
             let waiting = self.standing.body_bytes.fetch_add(body.len(), Ordering::Relaxed);
             if waiting + body.len() > QUEUE_BODY_BYTES_MAX {
@@ -117,9 +134,14 @@ impl RequestLog {
         };
         let Job::Record(entry) = refused else { return };
         self.standing.forget_body(&entry);
+        self.drop_one(entry.directory);
+    }
+
+    /// There was no room for a request.
+    fn drop_one(&self, directory: Arc<Directory>) {
         self.metrics.request_dropped();
         let mut dropped = self.standing.dropped.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_tenant = dropped.entry(entry.directory.stream()).or_insert((entry.directory, 0));
+        let of_tenant = dropped.entry(directory.stream()).or_insert((directory, 0));
         of_tenant.1 += 1;
     }
 

@@ -17,5 +17,5 @@ pub use error::KeyError;
 pub use key_store::{KeyStore, POOL_HIGH, POOL_LOW};
 pub use master_key::MasterKey;
 pub use payload::{OpenedPayload, SealedPayload};
-pub use side_file::{Fingerprint, SideFileKey};
+pub use side_file::{Fingerprint, Fingerprints, SideFileKey};
 pub use text_seal::TextSeal;

@@ -58,7 +58,7 @@ pub(crate) struct Town {
     pub(crate) disk: Vec<(&'static str, f64)>,
 }
 
-/// A very large tenant.
+/// A tenant without groups.
 pub(crate) struct City {
     pub(crate) data: PathBuf,
     pub(crate) tenant: Tenant,
@@ -97,6 +97,11 @@ impl Bench {
             return Ok(self.town.get_or_init(|| town));
         }
         self.town.get().context("the town was founded")
+    }
+
+    /// A tenant in a folder of its own, for what compares two servers.
+    pub(crate) fn place(&self, name: &str, people: u64) -> anyhow::Result<City> {
+        blocking(found_city(&self.folder.join(name), people))
     }
 
     pub(crate) fn city(&self) -> anyhow::Result<&City> {

@@ -25,6 +25,7 @@ pub(crate) const ALL: &[Measurement] = &[
     Measurement { figures: &["bulk"], measure: bulk::creates },
     Measurement { figures: &["get"], measure: reads::by_id },
     Measurement { figures: &["eq"], measure: reads::by_name },
+    Measurement { figures: &["request_log"], measure: reads::logged },
     Measurement { figures: &["outbox", "relay"], measure: outbox::relays },
     Measurement { figures: &["member", "member_event", "member_page"], measure: groups::members },
     Measurement { figures: &["page_deep"], measure: lists::pages },

@@ -128,12 +128,24 @@ pub(crate) struct Tenant {
 impl Muster {
     /// Starts on a data folder and waits until it is ready.
     pub(crate) fn start(data: &Path, nats: Option<SocketAddr>) -> anyhow::Result<Self> {
+        Self::start_with(data, nats, None)
+    }
+
+    /// Starts with what a configuration file says instead of the defaults.
+    pub(crate) fn start_with(
+        data: &Path,
+        nats: Option<SocketAddr>,
+        config: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         fs::create_dir_all(data)?;
         let address = free_address()?;
         let mut command = Command::new(sibling("muster")?);
         command.arg("serve").arg("--data").arg(data).args(["--listen", &address.to_string()]);
         if let Some(nats) = nats {
             command.args(["--nats", &format!("nats://{nats}")]);
+        }
+        if let Some(config) = config {
+            command.arg("--config").arg(config);
         }
         let began = Instant::now();
         let mut process = Process::start(command, &data.with_extension("log"))?;

@@ -97,6 +97,12 @@ impl Entry {
         }
     }
 
+    /// A client can invent methods, and words of its own have no place in the clear.
+    pub(super) fn known_method(&self) -> &'static str {
+        const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        KNOWN.into_iter().find(|known| *known == self.method).unwrap_or("other")
+    }
+
     /// The minute in which it came.
     pub(super) fn minute(&self) -> Timestamp {
         const MINUTE_MICROS: i64 = 60_000_000;

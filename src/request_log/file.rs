@@ -3,23 +3,44 @@
 //! Durability: `synchronous=NORMAL`. A crash may take the last second and never damages the file.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::contents;
 use super::entry::Entry;
+use super::reads::{Folded, FoldedBy};
 use super::secrets::Secrets;
 use crate::directory::Directory;
-use crate::sealing::{KeyError, SideFileKey};
+use crate::sealing::{Fingerprint, KeyError, SideFileKey};
 
 /// How long a statement waits for a reader or another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How large the file's pages are.
+const PAGE_BYTES: u32 = 8_192;
+
 /// SQLite's mark of whose file it is.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"MuRq");
-const LAYOUT: i32 = 1;
-const TABLES: &str = include_str!("requests.sql");
+const LAYOUT: i32 = 2;
+const TABLES: &str = concat!(include_str!("requests.sql"), include_str!("names.sql"));
+
+/// In layout 1 the names of all rows lay together, ordered by their fingerprints.
+const LAYOUT_WITHOUT_CHUNKS: i32 = 1;
+const CHUNK_NAMES: &str = concat!(
+    "ALTER TABLE names RENAME TO unchunked;",
+    include_str!("names.sql"),
+    "INSERT INTO names SELECT number / 1024, fingerprint, number FROM unchunked ORDER BY 1, 2, 3;
+     DROP TABLE unchunked;"
+);
+
+/// For so many rows their names lie together; part of the layout. Fewer make names harder to find, more make each
+/// batch of rows touch more pages.
+pub(super) const CHUNK_ROWS: i64 = 1_024;
+
+/// Names of one batch of rows that wait to be written together.
+const WAITING_NAMES_MAX: usize = 50_000;
 
 /// Why rows could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +68,28 @@ impl FileError {
             Self::Foreign(_) => true,
             Self::Io(_) | Self::Keys(_) => false,
         }
+    }
+}
+
+/// What is to be written to one tenant's file.
+pub(super) struct Batch {
+    pub(super) directory: Arc<Directory>,
+    /// Requests that have rows of their own.
+    pub(super) entries: Vec<Entry>,
+    pub(super) folded: Vec<(FoldedBy, Folded)>,
+    /// Requests that are to be counted only.
+    pub(super) dropped: u64,
+}
+
+impl Batch {
+    pub(super) fn new(directory: Arc<Directory>) -> Self {
+        Self { directory, entries: Vec::new(), folded: Vec::new(), dropped: 0 }
+    }
+
+    /// How many requests are to have rows.
+    pub(super) fn requests(&self) -> u64 {
+        let folded: u64 = self.folded.iter().map(|(_, folded)| folded.requests).sum();
+        self.entries.len() as u64 + folded
     }
 }
 
@@ -80,6 +123,8 @@ impl File {
         let mut connection = Connection::open(&path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "trusted_schema", false)?;
+        // Of a file that is made only: two rows leave a quarter of the usual page unused.
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         // What is removed because somebody must be forgotten is overwritten.
         connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -97,31 +142,40 @@ impl File {
                 creation.pragma_update(None, "user_version", LAYOUT)?;
                 key
             }
-            _ => key_of(&creation, directory)?,
+            mark => {
+                let key = key_of(&creation, directory)?;
+                if mark == (APPLICATION_ID, LAYOUT_WITHOUT_CHUNKS) {
+                    creation.execute_batch(CHUNK_NAMES)?;
+                    creation.pragma_update(None, "user_version", LAYOUT)?;
+                }
+                key
+            }
         };
         creation.commit()?;
         Ok(Self { connection, key })
     }
 
     /// Writes rows in one transaction, without the tenant's secrets.
-    pub(super) fn write(
-        &mut self,
-        rows: &[Written<'_>],
-        secrets: &Secrets,
-        dropped: u64,
-    ) -> Result<(), FileError> {
+    pub(super) fn write(&mut self, batch: &Batch, secrets: &Secrets) -> Result<(), FileError> {
         let transaction =
             self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        for row in rows {
-            match row {
-                Written::Own(entry) => insert(&transaction, &self.key, secrets, entry)?,
-                Written::Folded { entry, filter, requests, duration } => {
-                    fold(&transaction, entry, filter.as_deref(), *requests, *duration)?;
-                }
+        let fingerprints = self.key.fingerprints();
+        let mut names = Vec::new();
+        for entry in &batch.entries {
+            let contents = contents::of(entry, secrets);
+            let sealed = self.key.seal(entry.id.0.as_bytes(), &contents.kept)?;
+            let number = insert(&transaction, entry, contents.filter.as_deref(), &sealed)?;
+            names.extend(contents.names.iter().map(|name| (number, fingerprints.of(name))));
+            if names.len() > WAITING_NAMES_MAX {
+                insert_names(&transaction, std::mem::take(&mut names))?;
             }
         }
-        if dropped > 0 {
-            transaction.execute("UPDATE meta SET dropped = dropped + ?1", [sql(dropped)])?;
+        for (by, folded) in &batch.folded {
+            fold(&transaction, by, folded)?;
+        }
+        insert_names(&transaction, names)?;
+        if batch.dropped > 0 {
+            transaction.execute("UPDATE meta SET dropped = dropped + ?1", [sql(batch.dropped)])?;
         }
         Ok(transaction.commit()?)
     }
@@ -162,8 +216,13 @@ fn mark(connection: &Connection) -> Result<(i32, i32), rusqlite::Error> {
     Ok((application, layout))
 }
 
+/// Whether names lie in chunks: not in a file that the service has not opened since they do.
+pub(super) fn has_chunks(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    Ok(mark(connection)?.1 != LAYOUT_WITHOUT_CHUNKS)
+}
+
 fn key_of(connection: &Connection, directory: &Directory) -> Result<SideFileKey, FileError> {
-    if mark(connection)? != (APPLICATION_ID, LAYOUT) {
+    if !matches!(mark(connection)?, (APPLICATION_ID, LAYOUT | LAYOUT_WITHOUT_CHUNKS)) {
         return Err(FileError::Foreign("it is no request log of this layout"));
     }
     let wrapped: Option<Vec<u8>> =
@@ -172,22 +231,13 @@ fn key_of(connection: &Connection, directory: &Directory) -> Result<SideFileKey,
     key.ok_or(FileError::Foreign("its key is not of this tenant"))
 }
 
-/// One row to write.
-pub(super) enum Written<'e> {
-    /// For one request.
-    Own(&'e Entry),
-    /// For several reads of one minute, of which this is the first.
-    Folded { entry: &'e Entry, filter: Option<String>, requests: u64, duration: Duration },
-}
-
+/// Writes the row of one request and answers its number.
 fn insert(
     transaction: &Transaction<'_>,
-    key: &SideFileKey,
-    secrets: &Secrets,
     entry: &Entry,
-) -> Result<(), FileError> {
-    let contents = contents::of(entry, secrets);
-    let sealed = key.seal(entry.id.0.as_bytes(), &contents.kept)?;
+    filter: Option<&str>,
+    sealed: &[u8],
+) -> Result<i64, FileError> {
     let revisions = entry.revisions.as_ref().filter(|revisions| !revisions.is_empty());
     transaction
         .prepare_cached(
@@ -200,9 +250,9 @@ fn insert(
             entry.received_at.0,
             entry.client.map(|id| id.to_string()),
             entry.token.map(|id| id.to_string()),
-            method_of(entry),
+            entry.known_method(),
             entry.route,
-            contents.filter,
+            filter,
             entry.status,
             entry.code,
             entry.outcome().as_str(),
@@ -214,28 +264,26 @@ fn insert(
             revisions.map(|revisions| sql(revisions.end)),
             sealed,
         ])?;
-    let number = transaction.last_insert_rowid();
-    let mut names = transaction
-        .prepare_cached("INSERT INTO names (fingerprint, number) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
-    for name in &contents.names {
-        names.execute(params![key.fingerprint(name), number])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// Writes whom rows name, in the order in which it is kept: neighbours share pages.
+fn insert_names(
+    transaction: &Transaction<'_>,
+    names: Vec<(i64, Fingerprint)>,
+) -> Result<(), rusqlite::Error> {
+    let chunked = names.into_iter().map(|(number, fingerprint)| (number / CHUNK_ROWS, fingerprint, number));
+    let mut sorted: Vec<_> = chunked.collect();
+    sorted.sort_unstable();
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO names (chunk, fingerprint, number) VALUES (?1, ?2, ?3)")?;
+    for (chunk, fingerprint, number) in sorted {
+        insert.execute(params![chunk, fingerprint, number])?;
     }
     Ok(())
 }
 
-/// A client can invent methods, and words of its own have no place in the clear.
-fn method_of(entry: &Entry) -> &str {
-    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    KNOWN.into_iter().find(|known| *known == entry.method).unwrap_or("other")
-}
-
-fn fold(
-    transaction: &Transaction<'_>,
-    entry: &Entry,
-    filter: Option<&str>,
-    requests: u64,
-    duration: Duration,
-) -> Result<(), FileError> {
+fn fold(transaction: &Transaction<'_>, by: &FoldedBy, folded: &Folded) -> Result<(), FileError> {
     transaction
         .prepare_cached(
             "INSERT INTO requests (at, client, method, route, filter, outcome, duration, requests, folded)
@@ -244,13 +292,13 @@ fn fold(
              DO UPDATE SET requests = requests + excluded.requests, duration = duration + excluded.duration",
         )?
         .execute(params![
-            entry.minute().0,
-            entry.client.map(|id| id.to_string()),
-            method_of(entry),
-            entry.route,
-            filter,
-            micros(duration),
-            sql(requests),
+            by.minute.0,
+            by.client.map(|id| id.to_string()),
+            folded.method,
+            by.route,
+            by.filter,
+            micros(folded.duration),
+            sql(folded.requests),
         ])?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use tokio::sync::watch;
 
 use super::RequestLog;
-use super::file::{FileError, sql};
+use super::file::{CHUNK_ROWS, FileError, sql};
 use crate::config::RequestLogConfig;
 use crate::directories::Directories;
 
@@ -90,7 +90,7 @@ pub(super) fn to_size(connection: &mut Connection, bytes_max: u64, came: usize) 
 
 fn remove_up_to(connection: &mut Connection, number: i64) -> Result<(), FileError> {
     let transaction = connection.transaction()?;
-    transaction.execute("DELETE FROM names WHERE number <= ?1", [number])?;
+    transaction.execute("DELETE FROM names WHERE chunk <= ?1 / ?2 AND number <= ?1", [number, CHUNK_ROWS])?;
     transaction.execute(
         "UPDATE meta SET pruned = pruned + (SELECT ifnull(sum(requests), 0) FROM requests WHERE number <= ?1)",
         [number],

@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::contents::same_name;
-use super::file::{FileError, open_to_read, sql};
+use super::file::{CHUNK_ROWS, FileError, has_chunks, open_to_read, sql};
+use super::names::same_name;
 use crate::directory::Directory;
 use crate::sealing::SideFileKey;
 
@@ -135,16 +135,17 @@ impl Reader {
     /// Rows in the order of their numbers.
     pub fn rows(&self, wanted: &Wanted) -> Result<Vec<Row>, ReadingError> {
         let Some((connection, key)) = &self.0 else { return Ok(Vec::new()) };
-        let mut conditions = vec!["number > ?".to_owned()];
+        let mut conditions = vec!["number > ?1".to_owned()];
         let mut values = vec![Sql::Integer(sql(wanted.after.unwrap_or(0)))];
         if wanted.failed {
             conditions.push("outcome IN ('refused', 'failed')".to_owned());
         }
         if !wanted.names.is_empty() {
             let places = vec!["?"; wanted.names.len()].join(", ");
-            conditions.push(format!("number IN (SELECT number FROM names WHERE fingerprint IN ({places}))"));
-            let fingerprints = wanted.names.iter().map(|name| key.fingerprint(&same_name(name)));
-            values.extend(fingerprints.map(|fingerprint| Sql::Blob(fingerprint.to_vec())));
+            conditions.push(format!("number IN ({})", numbers_of(connection, &places)?));
+            let fingerprints = key.fingerprints();
+            let wanted = wanted.names.iter().map(|name| fingerprints.of(&same_name(name)));
+            values.extend(wanted.map(|fingerprint| Sql::Blob(fingerprint.to_vec())));
         }
         values.push(Sql::Integer(sql(wanted.limit as u64)));
         let order = if wanted.newest_first { "DESC" } else { "ASC" };
@@ -175,6 +176,21 @@ impl Reader {
         let opened = key.open(id.0.as_bytes(), row.sealed.as_deref()?)?;
         serde_json::from_slice(&opened).ok()
     }
+}
+
+/// The query for the numbers of rows behind `?1` that have one of these fingerprints: it looks once in each chunk.
+fn numbers_of(connection: &Connection, fingerprints: &str) -> Result<String, rusqlite::Error> {
+    if !has_chunks(connection)? {
+        return Ok(format!("SELECT number FROM names WHERE fingerprint IN ({fingerprints})"));
+    }
+    // CROSS: in that order, whatever SQLite thinks of it.
+    Ok(format!(
+        "WITH RECURSIVE chunks (chunk) AS (
+             SELECT max(?1, (SELECT min(number) FROM requests)) / {CHUNK_ROWS} UNION ALL
+             SELECT chunk + 1 FROM chunks WHERE chunk < (SELECT max(number) FROM requests) / {CHUNK_ROWS}
+         )
+         SELECT names.number FROM chunks CROSS JOIN names USING (chunk) WHERE fingerprint IN ({fingerprints})"
+    ))
 }
 
 fn unsigned(number: i64) -> u64 {

@@ -1,11 +1,11 @@
--- The request log of one tenant (or, in system/, of requests that reached none), layout 1. Derived and bounded: it
+-- The request log of one tenant (or, in system/, of requests that reached none), layout 2. Derived and bounded: it
 -- may be deleted, and then begins anew. No column but `sealed` holds anything that a client wrote.
 
 CREATE TABLE meta (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     -- The key of this file, wrapped by the tenant key.
     wrapped_key BLOB NOT NULL,
-    -- Requests that have no row: the queue was full when they came.
+    -- Requests that have no row: the queue was full when they came, or the file could not be written.
     dropped INTEGER NOT NULL,
     -- Requests whose rows were removed because of their age, or of the size of the file.
     pruned INTEGER NOT NULL
@@ -50,12 +50,3 @@ CREATE TABLE requests (
 
 CREATE INDEX requests_by_id ON requests (id) WHERE id IS NOT NULL;
 CREATE UNIQUE INDEX folded_reads ON requests (at, ifnull(client, ''), route, ifnull(filter, '')) WHERE folded = 1;
-
--- Whom a request names, by keyed fingerprints of userNames, addresses and ids.
-CREATE TABLE names (
-    fingerprint BLOB NOT NULL,
-    number INTEGER NOT NULL,
-    PRIMARY KEY (fingerprint, number)
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX names_by_number ON names (number);

@@ -1,51 +1,92 @@
 //! Taking out what must not be kept in any form: passwords, tokens, credentials.
 //!
-//! What is a secret is told by names (of members, of PATCH paths, of parameters), by the tenant's schemas (what is
-//! never returned), and for tokens of our own by their prefix, wherever they stand.
+//! What is a secret is told by names (of members, in PATCH paths, filters and parameters), by the tenant's schemas (what
+//! is never returned), and for tokens of our own by their prefix, wherever they stand. Where a name cannot tell which
+//! part of a text is the secret, all of the text goes.
 
 use std::collections::BTreeSet;
 
 use scim::Object;
-use scim::schema::ReturnedRule;
+use scim::schema::{Attribute, Mutability, ReturnedRule};
 use scim::schemas::Schemas;
 use serde_json::Value;
+
+use super::names::Meaning;
 
 /// What stands in place of a secret.
 pub(super) const REMOVED: &str = "(removed)";
 
 /// The prefix of our tokens.
-const TOKEN_PREFIX: &str = "mst_";
+const TOKEN_PREFIX: &[u8; 4] = b"mst_";
 
 /// A member, parameter or path is a secret if its name has one of these in it.
 const NAMES: [&str; 9] =
     ["password", "passwd", "secret", "token", "authorization", "credential", "apikey", "api_key", "private"];
+
+/// The first four letters of each of them. Every member of every body is looked at, and almost none has any.
+const BEGINNINGS: [u32; 9] = {
+    let (mut beginnings, mut at) = ([0; 9], 0);
+    while at < beginnings.len() {
+        beginnings[at] = match NAMES[at].as_bytes().first_chunk() {
+            Some(beginning) => u32::from_be_bytes(*beginning),
+            None => panic!("each has four letters and more"),
+        };
+        at += 1;
+    }
+    beginnings
+};
 
 /// Whether something of that name is a secret, whatever the schemas say.
 pub(super) fn is_named_so(name: &str) -> bool {
     let begins = |at: &[u8], secret: &str| {
         at.get(..secret.len()).is_some_and(|part| part.eq_ignore_ascii_case(secret.as_bytes()))
     };
-    (0..name.len()).any(|at| NAMES.iter().any(|secret| begins(&name.as_bytes()[at..], secret)))
+    let (mut beginning, name) = (0, name.as_bytes());
+    name.iter().enumerate().any(|(at, byte)| {
+        beginning = beginning << 8 | u32::from(byte.to_ascii_lowercase());
+        BEGINNINGS.contains(&beginning) && NAMES.iter().any(|secret| begins(&name[at - 3..], secret))
+    })
 }
 
-/// What a tenant keeps secret beside.
-pub(super) struct Secrets(BTreeSet<String>);
+/// What a tenant keeps secret beside: attributes, by name.
+/// Those whose name says it already are not among them.
+pub(super) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Attributes that the schemas never return.
+    /// Attributes that the schemas never return, or let nobody read.
     pub(super) fn of(schemas: &Schemas) -> Self {
-        let schemas = schemas.user.all().chain(schemas.group.all());
-        let attributes = schemas.flat_map(|schema| &schema.attributes);
-        let all =
-            attributes.flat_map(|attribute| std::iter::once(attribute).chain(&attribute.sub_attributes));
-        let hidden = all.filter(|attribute| attribute.returned == ReturnedRule::Never);
-        Self(hidden.map(|attribute| attribute.name.clone()).collect())
+        let mut hidden = BTreeSet::new();
+        for attribute in schemas.user.all().chain(schemas.group.all()).flat_map(|schema| &schema.attributes) {
+            if is_hidden(attribute) {
+                hidden.insert(attribute.name.clone());
+            }
+            for sub in attribute.sub_attributes.iter().filter(|sub| is_hidden(sub)) {
+                // `value` is what most attributes have.
+                let is_common = Meaning::of(&sub.name) == Meaning::Naming;
+                hidden.insert(if is_common { attribute.name.clone() } else { sub.name.clone() });
+            }
+        }
+        Self(hidden.into_iter().filter(|name| !is_named_so(name)).collect())
     }
 
-    /// Whether a member of that name, or what a path leads to, is a secret.
-    fn has(&self, name: &str) -> bool {
-        let last = name.rsplit(['.', ':']).next().unwrap_or(name);
-        is_named_so(name) || self.0.iter().any(|hidden| hidden.eq_ignore_ascii_case(last))
+    /// Whether the name of a member, a path or a filter is about a secret, wherever in it.
+    pub(super) fn mentions(&self, text: &str) -> bool {
+        let is_part = |part: char| part.is_alphanumeric() || matches!(part, '_' | '-' | '$');
+        let has = |hidden: &String| text.split(|c| !is_part(c)).any(|word| hidden.eq_ignore_ascii_case(word));
+        is_named_so(text) || self.0.iter().any(has)
+    }
+
+    /// Whether a filter or a path may hold a secret: `password eq "…"` does, `password` does not.
+    pub(super) fn are_in_expression(&self, text: &str) -> bool {
+        has_token(text) || (!is_plain(text) && self.mentions(text))
+    }
+
+    /// Whether any other text may hold a secret: JSON in a text, `password=…`. Words alone do not: people are private
+    /// secretaries.
+    pub(super) fn are_in(&self, text: &str) -> bool {
+        let compares = text.bytes().any(|byte| matches!(byte, b'"' | b'\'' | b'=' | b'{' | b':'));
+        let is_urn = || text.starts_with("urn:") && is_plain(text);
+        has_token(text) || (compares && !is_urn() && self.mentions(text))
     }
 
     /// Takes secrets out of a body.
@@ -53,34 +94,51 @@ impl Secrets {
         match body {
             Value::Object(members) => self.remove_from_members(members),
             Value::Array(elements) => elements.iter_mut().for_each(|element| self.remove(element)),
-            Value::String(text) if has_token(text) => REMOVED.clone_into(text),
+            Value::String(text) if self.are_in(text) => REMOVED.clone_into(text),
             _ => {}
         }
     }
 
     fn remove_from_members(&self, members: &mut Object) {
         // A PATCH operation says by its path what its value is.
-        let path = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("path"));
-        let hides_value = path.and_then(|(_, path)| path.as_str()).is_some_and(|path| self.has(path));
-        // A name may itself be a token, or hold one.
-        let told: Vec<String> = members.keys().filter(|name| has_token(name)).cloned().collect();
-        for name in told {
-            members.remove(&name);
+        let mut paths = members.iter().filter(|(name, _)| Meaning::of(name) == Meaning::Path);
+        let hides_value = paths.any(|(_, path)| path.as_str().is_some_and(|path| self.mentions(path)));
+        // A name may itself be a token, or hold a filter.
+        let before = members.len();
+        members.retain(|name, _| !self.are_in_expression(name));
+        if members.len() < before {
+            members.insert(REMOVED.to_owned(), REMOVED.into());
         }
         for (name, value) in members.iter_mut() {
-            let hidden = self.has(name) || (hides_value && name.eq_ignore_ascii_case("value"));
+            let is_expression = matches!(Meaning::of(name), Meaning::Path | Meaning::Filter);
+            let hidden = match value.as_str() {
+                _ if self.mentions(name) => true,
+                _ if hides_value && name.eq_ignore_ascii_case("value") => true,
+                Some(expression) if is_expression => self.are_in_expression(expression),
+                _ => false,
+            };
             if hidden {
                 *value = REMOVED.into();
-            } else {
+            } else if !(is_expression && value.is_string()) {
                 self.remove(value);
             }
         }
     }
 }
 
+fn is_hidden(attribute: &Attribute) -> bool {
+    attribute.returned == ReturnedRule::Never || attribute.mutability == Mutability::WriteOnly
+}
+
+/// Whether a text is a name or a path and no more.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:_-$/,".contains(&byte))
+}
+
 /// Whether one of our tokens stands in a text.
 pub(super) fn has_token(text: &str) -> bool {
-    text.contains(TOKEN_PREFIX)
+    // Most texts are short: preparing a search would take longer than the search.
+    text.as_bytes().array_windows().any(|window| window == TOKEN_PREFIX)
 }
 
 #[cfg(test)]
@@ -99,15 +157,24 @@ mod tests {
                 {"op": "add", "Path": "urn:x:User:password", "Value": ["p5"]},
                 {"op": "replace", "path": "title", "value": "kept"},
                 {"op": "replace", "value": {"password": "p6", "displayName": "kept too"}},
+                {"op": "remove", "path": "emails[password eq \"p7\"]"},
+                {"op": "replace", "value": {"emails[password eq \"p8\"].value": "p9"}},
+                {"op": "replace", "path": "pin.value", "value": "p10"},
+                {"op": "replace", "path": "pin[value eq \"p11\"].type", "value": "p12"},
             ],
+            "filter": "title pr and PIN eq \"p13\"",
+            "roles": [{"value": "{\"password\":\"p14\"}"}, {"value": "password=p15"}, {"value": "pin: p16"}],
+            "pin": "p17", "urn:x:pin.code": 18,
+            "title": "Private secretary", "schemas": ["urn:example:private:User"],
             "note": "Bearer mst_abc", "mst_abc": 1,
         });
-        Secrets::of(&Schemas::standard()).remove(&mut body);
+        Secrets(vec!["pin".to_owned()]).remove(&mut body);
         let text = body.to_string();
-        for secret in ["p1", "p2", "p3", "p4", "p5", "p6", "mst_"] {
-            assert!(!text.contains(secret), "{secret} in {text}");
+        for secret in (1..=17).map(|number| format!("p{number}")).chain(["mst_".to_owned(), "18".to_owned()])
+        {
+            assert!(!text.contains(&secret), "{secret} in {text}");
         }
-        for kept in ["alice", "Guide", "kept", "kept too"] {
+        for kept in ["alice", "Guide", "kept", "kept too", "Private secretary", "urn:example:private:User"] {
             assert!(text.contains(kept), "{kept} in {text}");
         }
     }

@@ -1,5 +1,4 @@
-//! The thread that writes: it gathers what came, decides which reads are folded, and writes one transaction for each
-//! tenant's file.
+//! The thread that writes: it gathers what came and writes one transaction for each tenant's file.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -9,12 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use lru::LruCache;
-use provisioning::{ClientId, StreamId};
+use provisioning::StreamId;
 
-use super::entry::{Entry, Outcome};
-use super::file::{File, FileError, Written, give_up, path_of};
+use super::entry::Entry;
+use super::file::{Batch, File, FileError, give_up, path_of};
 use super::secrets::Secrets;
-use super::{Job, QUEUE_REQUESTS_MAX, Standing, contents, prune};
+use super::{Job, QUEUE_REQUESTS_MAX, Standing, prune};
 use crate::clock::Clock;
 use crate::config::RequestLogConfig;
 use crate::directory::Directory;
@@ -24,14 +23,8 @@ use crate::telemetry::Metrics;
 /// are written together share pages.
 const GATHER: Duration = Duration::from_millis(100);
 
-/// Reads of a client in one second that have rows of their own.
-const OWN_READS_PER_SECOND: u32 = 50;
-
 /// Files that are open at the same time.
 const OPEN_FILES_MAX: NonZeroUsize = NonZeroUsize::new(64).unwrap();
-
-/// Clients whose reads are counted at the same time; beyond that, counting begins anew.
-const COUNTED_CLIENTS_MAX: usize = 10_000;
 
 pub(super) struct Writer {
     config: RequestLogConfig,
@@ -39,15 +32,15 @@ pub(super) struct Writer {
     standing: Arc<Standing>,
     metrics: Arc<Metrics>,
     files: LruCache<StreamId, File>,
-    /// The second in which a client read last, and how often.
-    reads: HashMap<(StreamId, Option<ClientId>), (i64, u32)>,
+    /// Requests that have no row, by tenants whose file could not be written to say so.
+    owed: HashMap<StreamId, u64>,
 }
 
-/// What is to be written to one tenant's file.
-struct Batch {
-    directory: Arc<Directory>,
-    entries: Vec<Entry>,
-    dropped: u64,
+type Batches = HashMap<StreamId, Batch>;
+
+/// The batch of a tenant.
+fn of<'b>(batches: &'b mut Batches, directory: &Arc<Directory>) -> &'b mut Batch {
+    batches.entry(directory.stream()).or_insert_with(|| Batch::new(Arc::clone(directory)))
 }
 
 impl Writer {
@@ -57,14 +50,13 @@ impl Writer {
         standing: Arc<Standing>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let (files, reads) = (LruCache::new(OPEN_FILES_MAX), HashMap::new());
-        Self { config, clock, standing, metrics, files, reads }
+        Self { config, clock, standing, metrics, files: LruCache::new(OPEN_FILES_MAX), owed: HashMap::new() }
     }
 
     /// Writes until it is told to stop, or nobody can tell it anything any more.
     pub(super) fn run(&mut self, queue: &Receiver<Job>) {
         while let Ok(first) = queue.recv() {
-            if matches!(first, Job::Record(_)) {
+            if matches!(first, Job::Record(_) | Job::Folded) {
                 thread::park_timeout(GATHER);
             }
             let (mut entries, mut told, mut stops) = (Vec::new(), Vec::new(), false);
@@ -74,6 +66,8 @@ impl Writer {
                         self.standing.forget_body(&entry);
                         entries.push(*entry);
                     }
+                    // They are not in the queue.
+                    Job::Folded => {}
                     Job::Prune(directory) => self.prune(&directory),
                     Job::Flush(done) => told.push(done),
                     Job::Stop => stops = true,
@@ -91,43 +85,42 @@ impl Writer {
     }
 
     fn write(&mut self, entries: Vec<Entry>) {
-        let mut batches: HashMap<StreamId, Batch> = HashMap::new();
+        let mut batches = Batches::new();
         for entry in entries {
-            let of_tenant = batches.entry(entry.directory.stream()).or_insert_with(|| Batch {
-                directory: Arc::clone(&entry.directory),
-                entries: Vec::new(),
-                dropped: 0,
-            });
-            of_tenant.entries.push(entry);
+            of(&mut batches, &entry.directory).entries.push(entry);
+        }
+        for (by, folded) in self.standing.reads.take() {
+            of(&mut batches, &folded.directory).folded.push((by, folded));
         }
         let dropped =
             std::mem::take(&mut *self.standing.dropped.lock().unwrap_or_else(PoisonError::into_inner));
-        for (stream, (directory, requests)) in dropped {
-            let batch = || Batch { directory, entries: Vec::new(), dropped: 0 };
-            batches.entry(stream).or_insert_with(batch).dropped += requests;
+        for (directory, requests) in dropped.into_values() {
+            of(&mut batches, &directory).dropped += requests;
         }
         for batch in batches.into_values() {
-            self.write_batch(&batch);
+            self.write_batch(batch);
         }
     }
 
-    fn write_batch(&mut self, batch: &Batch) {
-        let rows = self.rows(&batch.entries);
+    fn write_batch(&mut self, mut batch: Batch) {
         let stream = batch.directory.stream();
-        let mut written = self.written(&batch.directory, &rows, batch.dropped);
+        batch.dropped += self.owed.remove(&stream).unwrap_or_default();
+        let mut written = self.written(&batch);
         if let Err(damage) = &written
             && damage.is_damage()
         {
             self.files.pop(&stream);
             written = match give_up(&batch.directory, damage) {
-                Ok(()) => self.written(&batch.directory, &rows, batch.dropped),
+                Ok(()) => self.written(&batch),
                 Err(error) => Err(error.into()),
             };
         }
         if let Err(error) = written {
             self.files.pop(&stream);
-            let requests = batch.entries.len() as u64 + batch.dropped;
+            let requests = batch.requests();
             self.metrics.requests_unlogged(requests);
+            // No row will ever tell of them; the file does as soon as it can be written.
+            self.owed.insert(stream, requests + batch.dropped);
             tracing::error!(
                 tenant.id = batch.directory.tenant(), error = %error,
                 "{requests} requests of {} could not be logged: {error}", batch.directory.tenant()
@@ -135,17 +128,11 @@ impl Writer {
         }
     }
 
-    fn written(
-        &mut self,
-        directory: &Directory,
-        rows: &[Written<'_>],
-        dropped: u64,
-    ) -> Result<(), FileError> {
+    fn written(&mut self, batch: &Batch) -> Result<(), FileError> {
         let bytes_max = self.config.file_bytes_max;
-        let file = self.file(directory)?;
-        file.write(rows, &Secrets::of(&directory.schemas()), dropped)?;
-        prune::to_size(&mut file.connection, bytes_max, rows.len())?;
-        Ok(())
+        let file = self.file(&batch.directory)?;
+        file.write(batch, &Secrets::of(&batch.directory.schemas()))?;
+        prune::to_size(&mut file.connection, bytes_max, batch.entries.len() + batch.folded.len())
     }
 
     fn file(&mut self, directory: &Directory) -> Result<&mut File, FileError> {
@@ -158,9 +145,12 @@ impl Writer {
         self.files.try_get_or_insert_mut(directory.stream(), || File::open(directory))
     }
 
-    fn prune(&mut self, directory: &Directory) {
+    fn prune(&mut self, directory: &Arc<Directory>) {
         if !path_of(directory).exists() {
             return;
+        }
+        if self.owed.contains_key(&directory.stream()) {
+            self.write_batch(Batch::new(Arc::clone(directory)));
         }
         let (config, now) = (self.config.clone(), self.clock.now());
         let pruned = self.file(directory).and_then(|file| prune::by_age(&mut file.connection, &config, now));
@@ -170,43 +160,5 @@ impl Writer {
                 "old requests of {} could not be removed: {error}", directory.tenant()
             );
         }
-    }
-
-    /// Which rows a batch becomes.
-    fn rows<'e>(&mut self, entries: &'e [Entry]) -> Vec<Written<'e>> {
-        let mut rows = Vec::new();
-        let mut folded = HashMap::new();
-        for entry in entries {
-            if self.has_own_row(entry) {
-                rows.push(Written::Own(entry));
-                continue;
-            }
-            let filter = contents::filter(entry);
-            let key = (entry.minute(), entry.client, entry.route, filter);
-            let (_, requests, duration) = folded.entry(key).or_insert((entry, 0_u64, Duration::ZERO));
-            *requests += 1;
-            *duration += entry.duration;
-        }
-        rows.extend(folded.into_iter().map(|((_, _, _, filter), (entry, requests, duration))| {
-            Written::Folded { entry, filter, requests, duration }
-        }));
-        rows
-    }
-
-    fn has_own_row(&mut self, entry: &Entry) -> bool {
-        if entry.outcome() != Outcome::Read {
-            return true;
-        }
-        if self.reads.len() > COUNTED_CLIENTS_MAX {
-            self.reads.clear();
-        }
-        let second = entry.second();
-        let (counted, reads) =
-            self.reads.entry((entry.directory.stream(), entry.client)).or_insert((second, 0));
-        if *counted != second {
-            (*counted, *reads) = (second, 0);
-        }
-        *reads += 1;
-        *reads <= OWN_READS_PER_SECOND
     }
 }

@@ -57,12 +57,26 @@ impl SideFileKey {
         self.sealing.decrypt(sealed, bound_to).map(|mut opened| std::mem::take(&mut *opened))
     }
 
+    /// What makes fingerprints of names; preparing it costs as much as a fingerprint.
+    pub fn fingerprints(&self) -> Fingerprints {
+        let keyed = Hmac::new_from_slice(self.fingerprints.expose()).expect("HMAC takes keys of any length");
+        Fingerprints(keyed)
+    }
+}
+
+/// Makes fingerprints of names.
+pub struct Fingerprints(Hmac<Sha256>);
+
+impl fmt::Debug for Fingerprints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fingerprints(…)")
+    }
+}
+
+impl Fingerprints {
     /// The fingerprint of a name. What counts as the same name is the caller's.
-    pub fn fingerprint(&self, name: &str) -> Fingerprint {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.fingerprints.expose())
-            .expect("HMAC takes keys of any length");
-        mac.update(name.as_bytes());
-        let digest: [u8; 32] = mac.finalize().into_bytes().into();
+    pub fn of(&self, name: &str) -> Fingerprint {
+        let digest: [u8; 32] = self.0.clone().chain_update(name).finalize().into_bytes().into();
         *digest.first_chunk().expect("a digest is longer than a fingerprint")
     }
 }
@@ -88,8 +102,9 @@ mod tests {
 
     #[test]
     fn fingerprints_are_the_same_for_the_same_name_under_the_same_key_only() {
-        assert_eq!(key(1).fingerprint("alice"), key(1).fingerprint("alice"));
-        assert_ne!(key(1).fingerprint("alice"), key(1).fingerprint("bob"));
-        assert_ne!(key(1).fingerprint("alice"), key(2).fingerprint("alice"));
+        let of = |byte, name| key(byte).fingerprints().of(name);
+        assert_eq!(of(1, "alice"), of(1, "alice"));
+        assert_ne!(of(1, "alice"), of(1, "bob"));
+        assert_ne!(of(1, "alice"), of(2, "alice"));
     }
 }

@@ -148,6 +148,57 @@ async fn a_row_says_who_asked_what_and_what_became_of_it() {
     assert_eq!(kept["source_ip"], "127.0.0.1");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_kept_or_can_be_looked_for() {
+    let (service, _clock) = service().await;
+    let pin = json!([{"id": USER, "attributes": [
+        {"name": "pin", "returned": "never"},
+        {"name": "badge", "type": "complex", "subAttributes": [{"name": "value", "returned": "never"}]},
+    ]}]);
+    let settings = json!({"schemas": {"User": pin}});
+    let acme = service.create_tenant_with("acme", json!({"kind": "okta", "settings": settings})).await;
+    let secret = "Sommer@2026";
+    let quoted = format!("\"{secret}\"");
+    let user = |member: &str| json!({"schemas": [USER], "userName": "alice@example.com", member: secret});
+    for member in ["password", "Password", "pin", "PIN", "clientSecret", "urn:x:User:password"] {
+        acme.post("/Users", user(member)).await;
+    }
+    acme.post("/Users", json!({"schemas": [USER], "userName": "bob@x.org", "badge": {"value": secret}}))
+        .await;
+    let roles = json!([{"value": json!({"password": secret}).to_string()}]);
+    acme.post("/Users", json!({"schemas": [USER], "userName": "carol@x.org", "roles": roles})).await;
+    for operation in [
+        json!({"op": "replace", "path": "password", "value": secret}),
+        json!({"op": "replace", "value": secret, "path": format!("{USER}:password")}),
+        json!({"op": "replace", "path": "pin", "value": [secret]}),
+        json!({"op": "replace", "value": {"password": secret}}),
+        json!({"op": "remove", "path": format!("emails[password eq {quoted}]")}),
+        json!({"op": "replace", "path": format!("pin[value eq {quoted}].x"), "value": secret}),
+        json!({"op": "replace", "value": {format!("emails[pin eq {quoted}].value"): secret}}),
+    ] {
+        acme.patch("/Users/00000000-0000-7000-8000-000000000000", json!([operation])).await;
+    }
+    let search = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+    for filter in [format!("password eq {quoted}"), format!("title pr and pin eq {quoted}")] {
+        acme.post("/Users/.search", json!({"schemas": [search], "filter": filter})).await;
+        let filter = percent_encoding::utf8_percent_encode(&filter, percent_encoding::NON_ALPHANUMERIC);
+        acme.get(&format!("/Users?filter={filter}")).await;
+    }
+    assert_eq!(found(&service, "acme", secret).await, Vec::<String>::new());
+    assert_eq!(
+        found(&service, "acme", "alice@example.com").await.len(),
+        6,
+        "she is found beside her secrets"
+    );
+    let (rows, _) = logged(&service, "acme").await;
+    assert_eq!(rows.len(), 6 + 2 + 7 + 4);
+    for row in &rows {
+        let kept = sealed(&service, "acme", row).to_string();
+        assert!(!kept.contains("Sommer"), "{kept}");
+        assert!(kept.contains("(removed)"), "{kept}");
+    }
+}
+
 /// Searches for requests by whom they name.
 async fn found(service: &TestService, tenant: &str, name: &str) -> Vec<String> {
     service.house().request_log.flush().await;
@@ -265,26 +316,33 @@ async fn what_finds_the_queue_full_is_counted_so_that_the_sum_is_what_was_sent()
     let acme = directory(&service, "acme");
     let metrics = Arc::new(Metrics::new());
     let (log, writer) = RequestLog::prepare(&RequestLogConfig::default(), clock, Arc::clone(&metrics));
-    // Nobody writes yet: more come than the queue holds, from several threads at once.
+    // Nobody writes yet. Reads beyond the first fifty take one place among them, however many come.
+    let reads = 2 * QUEUE_REQUESTS_MAX;
+    (0..reads).for_each(|_| log.record(read(&acme, &service)));
+    // Of what is to have a row of its own more comes than the queue holds, from several threads at once.
+    let room = QUEUE_REQUESTS_MAX - 50 - 1;
+    let refused = || Entry { status: 404, ..read(&acme, &service) };
     let threads = 4;
     let each = QUEUE_REQUESTS_MAX / threads + 250;
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| (0..each).for_each(|_| log.record(read(&acme, &service))));
+            scope.spawn(|| (0..each).for_each(|_| log.record(refused())));
         }
     });
     log.start(writer).unwrap();
     log.flush().await;
+    let dropped = (threads * each - room) as u64;
     let totals = Reader::open(&acme).unwrap().totals().unwrap();
-    assert_eq!((totals.logged, totals.dropped), (QUEUE_REQUESTS_MAX as u64, 1_000));
-    assert!(metrics.encode().contains("muster_request_log_dropped_total 1000\n"));
+    assert_eq!((totals.logged, totals.dropped), ((reads + room) as u64, dropped));
+    assert!(metrics.encode().contains(&format!("muster_request_log_dropped_total {dropped}\n")));
     // With room in the queue nothing is dropped, however fast it comes.
-    for _ in 0..20 {
-        (0..QUEUE_REQUESTS_MAX / 2).for_each(|_| log.record(read(&acme, &service)));
+    for _ in 0..10 {
+        (0..QUEUE_REQUESTS_MAX / 2).for_each(|_| log.record(refused()));
         log.flush().await;
     }
     let totals = Reader::open(&acme).unwrap().totals().unwrap();
-    assert_eq!((totals.logged, totals.dropped), (11 * QUEUE_REQUESTS_MAX as u64, 1_000));
+    let logged = reads + room + 5 * QUEUE_REQUESTS_MAX;
+    assert_eq!((totals.logged, totals.dropped), (logged as u64, dropped));
     log.stop();
 }
 
@@ -340,6 +398,53 @@ async fn a_lost_or_damaged_file_hinders_nothing_and_begins_anew() {
     service.house().request_log.flush().await;
     let metrics = service.admin("GET", "/metrics", None).await.text;
     assert!(metrics.contains("muster_request_log_failed_total 2\n"), "{metrics}");
+    assert!(metrics.contains("muster_request_log_dropped_total 0\n"), "{metrics}");
+    // Once it can be made, it says how many are missing.
+    std::fs::remove_dir(&path).unwrap();
+    acme.get("/Users").await.expect(200);
+    let (_, totals) = logged(&service, "acme").await;
+    assert_eq!((totals.logged, totals.dropped), (1, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_the_first_layout_is_read_as_it_is_and_goes_on_with_all_its_rows() {
+    let (mut service, _clock) = service().await;
+    let acme = service.create_tenant("acme", "okta").await;
+    acme.user("alice@example.com").await;
+    acme.user("bob@example.com").await;
+    service.house().request_log.flush().await;
+    let file = rusqlite::Connection::open(service.tenant_folder("acme").join(FILE)).unwrap();
+    file.execute_batch(
+        "BEGIN IMMEDIATE;
+         CREATE TABLE old (
+             fingerprint BLOB NOT NULL,
+             number INTEGER NOT NULL,
+             PRIMARY KEY (fingerprint, number)
+         ) STRICT, WITHOUT ROWID;
+         INSERT INTO old SELECT fingerprint, number FROM names;
+         DROP TABLE names;
+         ALTER TABLE old RENAME TO names;
+         CREATE INDEX names_by_number ON names (number);
+         PRAGMA user_version = 1;
+         COMMIT;",
+    )
+    .unwrap();
+    let layout = || -> u32 { file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap() };
+    // Nothing was logged since.
+    assert_eq!(found(&service, "acme", "alice@example.com").await, ["POST /Users 201 recorded x1"]);
+    assert_eq!(layout(), 1);
+    service.restarted(|_| ()).await;
+    let acme = at(&service, &acme);
+    acme.get("/Users?filter=userName%20eq%20%22alice@example.com%22").await.expect(200);
+    assert_eq!(
+        found(&service, "acme", "alice@example.com").await,
+        ["POST /Users 201 recorded x1", "GET /Users [userName eq ?] 200 read x1"]
+    );
+    assert_eq!(found(&service, "acme", "bob@example.com").await, ["POST /Users 201 recorded x1"]);
+    assert_eq!(logged(&service, "acme").await.1.logged, 3);
+    assert_eq!(layout(), 2);
+    let names = "SELECT group_concat(name) FROM sqlite_schema WHERE tbl_name IN ('names', 'unchunked')";
+    assert_eq!(file.query_row(names, [], |row| row.get::<_, String>(0)).unwrap(), "names");
 }
 
 /// The tenant at the service's new address.
@@ -388,11 +493,12 @@ async fn a_file_does_not_grow_beyond_its_bound_and_the_oldest_go_first() {
     let acme = directory(&service, "acme");
     let (log, writer) = RequestLog::prepare(&config, clock, Arc::new(Metrics::new()));
     log.start(writer).unwrap();
-    for _ in 0..4 {
-        for _ in 0..2_000 {
-            log.record(Entry { status: 404, path: "x".repeat(200), ..read(&acme, &service) });
+    for person in 0..8_000 {
+        let path = format!("/Users/{person}@example.com/{}", "x".repeat(200));
+        log.record(Entry { status: 404, path, ..read(&acme, &service) });
+        if person % 2_000 == 1_999 {
+            log.flush().await;
         }
-        log.flush().await;
     }
     let reader = Reader::open(&acme).unwrap();
     let totals = reader.totals().unwrap();
@@ -400,5 +506,22 @@ async fn a_file_does_not_grow_beyond_its_bound_and_the_oldest_go_first() {
     assert!(totals.pruned >= 4_000, "{totals:?}");
     let oldest = reader.rows(&Wanted { limit: 1, ..Wanted::default() }).unwrap();
     assert_eq!(oldest[0].number, totals.pruned + 1);
+    // Whoever is in a row that is left is found, wherever it lies, and nobody else.
+    let found = |person: u64, after: Option<u64>| {
+        let names = vec![format!("{person}@example.com")];
+        let rows = reader.rows(&Wanted { names, after, limit: 10, ..Wanted::default() }).unwrap();
+        rows.iter().map(|row| row.number).collect::<Vec<_>>()
+    };
+    for person in (0..8_000).step_by(97).chain([totals.pruned - 1, totals.pruned, 7_999]) {
+        let number = person + 1;
+        let expected = if person < totals.pruned { vec![] } else { vec![number] };
+        assert_eq!(found(person, None), expected, "{person}");
+        assert_eq!(found(person, Some(number - 1)), expected, "{person}");
+        assert_eq!(found(person, Some(number)), [0; 0], "{person}");
+    }
+    let names = "SELECT count(*) FROM names";
+    let file = rusqlite::Connection::open(service.tenant_folder("acme").join(FILE)).unwrap();
+    let names: u32 = file.query_row(names, [], |row| row.get(0)).unwrap();
+    assert_eq!(u64::from(names), totals.logged, "names of rows that went, went with them");
     log.stop();
 }

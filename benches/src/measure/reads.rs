@@ -1,4 +1,5 @@
-//! Point reads: by id against an endpoint that answers the same bytes every time, by name at two sizes.
+//! Point reads: by id against an endpoint that answers the same bytes every time and with and without the request log,
+//! by name at two sizes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,10 @@ use crate::server::{Muster, Process, exchange, request};
 
 /// Connections, statements and pages are warm before anything counts.
 const WARM: Duration = Duration::from_millis(300);
+
+/// People of the tenants that are read with and without the request log: few enough that reading them is as cheap as
+/// it gets, so that what the log costs is as much of it as it gets.
+const READ: u64 = 10_000;
 
 /// Runs a load and notes what processor time each request cost the process.
 fn per_second(load: &Load, process: &Process, time: Duration, cpu: &mut Vec<f64>) -> anyhow::Result<f64> {
@@ -90,6 +95,45 @@ pub(super) fn by_name(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
             ("answers/s at 100,000", finds),
             ("answers/s at 1,000", few),
             ("us of processor time at 100,000", cpu),
+        ],
+    }])
+}
+
+pub(super) fn logged(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+    let off = bench.empty("request_log")?.join("off.toml");
+    std::fs::write(&off, "[request_log]\nenabled = false\n")?;
+    let server = |name, config| -> anyhow::Result<(Muster, Load)> {
+        let place = bench.place(name, READ)?;
+        let muster = Muster::start_with(&place.data, None, config)?;
+        let access = Access::new(muster.address, &place.tenant);
+        let reads = Load::new(muster.address, GetUser { access, ids: place.ids });
+        reads.run(CONNECTIONS, Until::Asked(2 * READ))?;
+        Ok((muster, reads))
+    };
+    let (with, logged) = server("logged", None)?;
+    let (without, unlogged) = server("unlogged", Some(&off))?;
+    let (mut cpu, mut bare_cpu) = (Vec::new(), Vec::new());
+    let time = bench.scale.round;
+    let [gets, bare] = interleaved(
+        bench.scale.rounds,
+        &mut [&mut || per_second(&logged, &with.process, time, &mut cpu), &mut || {
+            per_second(&unlogged, &without.process, time, &mut bare_cpu)
+        }],
+    )?;
+    let dropped = with.metric("muster_request_log_dropped_total")?;
+    with.stop()?;
+    without.stop()?;
+    Ok(vec![Figure {
+        name: "request_log",
+        what: "GETs by id at 64 connections with the request log / without",
+        goal: Goal::AtLeast(0.9),
+        rounds: ratios(&gets, &bare),
+        behind: vec![
+            ("GETs/s, logged", gets),
+            ("GETs/s, not logged", bare),
+            ("us of processor time a GET, logged", cpu),
+            ("us of processor time a GET, not logged", bare_cpu),
+            ("GETs that the log dropped", vec![dropped]),
         ],
     }])
 }
