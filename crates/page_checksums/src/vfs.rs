@@ -1,11 +1,12 @@
-//! The virtual file system through which SQLite reads and writes such files: the operating system's own, with two
+//! The virtual file system through which SQLite reads and writes such files: the operating system's own, with some
 //! functions replaced.
 //!
 //! SQLite asks a file for its table of functions. After the operating system's file system has opened a database or a
-//! write-ahead log, its table is exchanged for a copy in which reading checks a page, and writing completes it ([`functions`]). What is
-//! written to a write-ahead log is gathered behind what the operating system's file system keeps of a file, and all
-//! functions that could tell the difference have it written first. Everything else (locks, shared memory) stays as it
-//! is, and so do rollback journals, which a page passes on its way back into its own file only.
+//! write-ahead log, its table is exchanged for a copy in which reading checks a page, and writing completes it
+//! ([`functions`]). What is written to a write-ahead log is gathered behind what the operating system's file system
+//! keeps of a file, and all functions that could tell the difference have it written first. Everything else (locks,
+//! shared memory) stays as it is, and so do rollback journals, which a page passes on its way back into its own file
+//! only.
 //!
 //! This is the only unsafe code of the workspace: SQLite's interface for file systems is one of C.
 #![expect(unsafe_code, reason = "SQLite's interface for file systems is one of C")]

@@ -30,7 +30,7 @@ pub struct AttributePath {
 pub struct Written(Option<(&'static str, usize)>);
 
 impl Written {
-    /// In a text of that kind, so many bytes from its start.
+    /// In a text of that kind, so many characters from its start.
     pub(crate) fn at(subject: &'static str, offset: usize) -> Self {
         Self(Some((subject, offset)))
     }
@@ -67,7 +67,7 @@ pub struct ResolvedPath<'s> {
 /// Where a text stops being a path, a filter or a value, and what would have been right there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unexpected {
-    /// In bytes from the start of the text, 0-based; people are told the 1-based position.
+    /// In bytes from the start of the text, 0-based; people are told the 1-based position, in characters.
     pub(crate) offset: usize,
     /// What would have been right.
     pub(crate) expected: &'static str,

@@ -20,7 +20,7 @@ pub fn parse(text: &str) -> Result<Filter, ScimError> {
     if text.len() > FILTER_BYTES_MAX {
         return Err(too_long());
     }
-    let mut parser = Parser { text, at: 0, depth: 0, subject: "filter" };
+    let mut parser = Parser { text, at: 0, depth: 0, subject: "filter", counted: (0, 0) };
     let filter = parser.any_of(Place::Resource)?;
     if parser.at < text.len() {
         return Err(parser.unexpected(parser.at, "and, or or the end of the filter"));
@@ -39,7 +39,7 @@ pub fn too_long() -> ScimError {
 /// Parses the filter of a PATCH path, whose `[` stands just before `at`, up to its `]`. Gives the filter and
 /// where the text goes on. The length is not limited here: the request body is.
 pub(crate) fn parse_bracketed(text: &str, at: usize) -> Result<(Filter, usize), ScimError> {
-    let mut parser = Parser { text, at, depth: 0, subject: "path" };
+    let mut parser = Parser { text, at, depth: 0, subject: "path", counted: (0, 0) };
     let filter = parser.deeper(|parser| parser.any_of(Place::Element))?;
     parser.closing(b']', "and, or or ]")?;
     Ok((filter, parser.at))
@@ -59,6 +59,8 @@ struct Parser<'t> {
     depth: usize,
     /// What the text is, for error texts.
     subject: &'static str,
+    /// So many characters were counted up to this offset.
+    counted: (usize, usize),
 }
 
 impl<'t> Parser<'t> {
@@ -106,7 +108,8 @@ impl<'t> Parser<'t> {
         }
         let path = AttributePath::scan(word)
             .map_err(|error| self.unexpected(start + error.offset, error.expected))?;
-        let path = AttributePath { written: Written::at(self.subject, start), ..path };
+        let path =
+            AttributePath { written: Written::at(self.subject, self.characters_before(start)), ..path };
         if self.peek() == Some(b'[') {
             return self.value_path(path, place);
         }
@@ -223,7 +226,8 @@ impl<'t> Parser<'t> {
         if self.depth == FILTER_DEPTH_MAX {
             let detail = format!(
                 "{} position {}: brackets are nested deeper than {FILTER_DEPTH_MAX} levels",
-                self.subject, self.at
+                self.subject,
+                self.characters(0, self.at)
             );
             return Err(ScimError::new(ScimType::InvalidFilter, "filter_too_deep", detail));
         }
@@ -234,8 +238,21 @@ impl<'t> Parser<'t> {
     }
 
     fn unexpected(&self, offset: usize, expected: &'static str) -> ScimError {
-        let detail = format!("{} position {}: expected {expected}", self.subject, offset + 1);
+        let place = self.characters(0, offset) + 1;
+        let detail = format!("{} position {place}: expected {expected}", self.subject);
         ScimError::new(ScimType::InvalidFilter, "filter_invalid", detail)
+    }
+
+    /// People count characters. Offsets that are asked for one after another are counted once.
+    fn characters_before(&mut self, offset: usize) -> usize {
+        let (from, before) = if self.counted.0 <= offset { self.counted } else { (0, 0) };
+        let characters = before + self.characters(from, offset);
+        self.counted = (offset, characters);
+        characters
+    }
+
+    fn characters(&self, from: usize, to: usize) -> usize {
+        self.text.get(from..to).map_or(0, |text| text.chars().count())
     }
 }
 

@@ -150,6 +150,7 @@ fn errors_name_the_position_and_what_was_expected() {
     check_refused("active eq True", 11, "a value");
     check_refused("a eq 01", 6, "a value");
     check_refused("a eq 1e999", 6, "a value");
+    check_refused("a eq \"日本語\" b pr", 12, "and, or or the end");
     check_refused("a pr b pr", 6, "and, or or the end of the filter");
     check_refused("a pr)", 5, "and, or or the end of the filter");
     check_refused("a pr and", 9, "an attribute name");

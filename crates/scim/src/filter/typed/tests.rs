@@ -185,6 +185,7 @@ fn a_refusal_says_where_the_term_begins_that_it_is_about() {
         ("title pr or  name eq 1", "filter position 14: name has parts"),
         ("title pr or userName[a pr]", "filter position 13: userName has no parts"),
         ("title pr and title gt null", "filter position 14: the operator gt needs a value"),
+        (r#"title eq "日本語" and nonsense pr"#, "filter position 20: nonsense is no attribute here"),
     ] {
         let error = checked(filter, &user()).expect_err(filter);
         assert!(error.detail.starts_with(begins), "{filter}: {}", error.detail);
