@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::names::{Meaning, Names};
-use super::secrets::{self, Secrets};
+use super::secrets::Secrets;
 
 /// What of a body may be kept, and whom it names.
 pub(super) struct Body<'t> {
@@ -65,14 +65,16 @@ impl Reading<'_> {
     fn text(&mut self, text: &str, meaning: Meaning) {
         self.has_secrets |= match meaning {
             // A PATCH operation says by its path what its value is.
-            Meaning::Path | Meaning::Filter => secrets::has_token(text) || self.secrets.mentions(text),
+            Meaning::Path | Meaning::Filter => {
+                self.secrets.mentions(text) || self.secrets.are_in_expression(text)
+            }
             Meaning::Naming | Meaning::Other => self.secrets.are_in(text),
         };
         self.names.add_text(text, meaning);
     }
 
     fn member(&mut self, name: &str) -> Meaning {
-        self.has_secrets |= secrets::has_token(name) || self.secrets.mentions(name);
+        self.has_secrets |= self.secrets.mentions(name) || self.secrets.are_in_expression(name);
         // Entra writes a path with a filter as the name of a member.
         if name.contains('"') {
             self.names.add_quoted(name);
@@ -192,6 +194,8 @@ mod tests {
             (r#"{"path": "/Users/7", "data": {"urn:x:User:userName": "a"}}"#, vec!["7", "a"]),
             (r#"{"filter": "userName eq \"a\" or id eq b@c"}"#, vec!["a", "b@c"]),
             (r#"{"userName": "\u0041lice", "externalId": 7}"#, vec!["alice"]),
+            (r#"{"filter": "userName eq \"secretary@x.org\""}"#, vec!["secretary@x.org"]),
+            (r#"{"password": "p1", "externalId": "OU=Private Banking"}"#, vec!["ou=private banking"]),
         ] {
             assert_eq!(names(text), (found.into_iter().map(str::to_owned).collect(), true), "{text}");
         }

@@ -69,24 +69,53 @@ impl Secrets {
         Self(hidden.into_iter().filter(|name| !is_named_so(name)).collect())
     }
 
-    /// Whether the name of a member, a path or a filter is about a secret, wherever in it.
-    pub(super) fn mentions(&self, text: &str) -> bool {
-        let is_part = |part: char| part.is_alphanumeric() || matches!(part, '_' | '-' | '$');
-        let has = |hidden: &String| text.split(|c| !is_part(c)).any(|word| hidden.eq_ignore_ascii_case(word));
-        is_named_so(text) || self.0.iter().any(has)
+    /// Whether the name of a member, a path or a filter is about a secret, wherever in it. What it compares with does
+    /// not count: somebody may be called `secretary@example.com`.
+    pub(super) fn mentions(&self, expression: &str) -> bool {
+        if !self.stand_in(expression) {
+            return false;
+        }
+        // Which quotes are escaped is no matter here.
+        let is_open = expression.contains('\\');
+        let outside = expression.split('"').step_by(if is_open { 1 } else { 2 });
+        let mut parts = outside
+            .flat_map(str::split_whitespace)
+            .filter(|part| !part.contains('@') || part.len() == expression.len());
+        parts.any(|part| self.stand_in(part))
+    }
+
+    fn stand_in(&self, text: &str) -> bool {
+        is_named_so(text) || (!self.0.is_empty() && words(text).any(|(word, _)| self.has(word)))
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.0.iter().any(|hidden| hidden.eq_ignore_ascii_case(word))
     }
 
     /// Whether a filter or a path may hold a secret: `password eq "…"` does, `password` does not.
     pub(super) fn are_in_expression(&self, text: &str) -> bool {
-        has_token(text) || (!is_plain(text) && self.mentions(text))
+        (!is_plain(text) && self.mentions(text)) || self.are_in(text)
     }
 
-    /// Whether any other text may hold a secret: JSON in a text, `password=…`. Words alone do not: people are private
-    /// secretaries.
+    /// Whether any other text may hold a secret: JSON in a text, `password=…`. A word alone is none: people are private
+    /// secretaries, and in `OU=Private Banking`.
     pub(super) fn are_in(&self, text: &str) -> bool {
-        let compares = text.bytes().any(|byte| matches!(byte, b'"' | b'\'' | b'=' | b'{' | b':'));
+        let compares = text.bytes().any(|byte| matches!(byte, b'"' | b'\'' | b'=' | b':' | b'>'));
         let is_urn = || text.starts_with("urn:") && is_plain(text);
-        has_token(text) || (compares && !is_urn() && self.mentions(text))
+        has_token(text) || (compares && !is_urn() && self.stand_in(text) && self.are_compared_in(text))
+    }
+
+    /// Whether a secret is followed by what it is, or is compared with.
+    fn are_compared_in(&self, text: &str) -> bool {
+        const OPERATORS: [&str; 5] = ["eq", "ne", "co", "sw", "ew"];
+        words(text).any(|(word, behind)| {
+            let behind = behind.trim_start_matches([' ', '"', '\'', '\\', ']']);
+            let is_compared = behind.starts_with([':', '=', '>'])
+                || words(behind).next().is_some_and(|(next, _)| {
+                    behind.starts_with(next) && OPERATORS.iter().any(|it| it.eq_ignore_ascii_case(next))
+                });
+            is_compared && (is_named_so(word) || self.has(word))
+        })
     }
 
     /// Takes secrets out of a body.
@@ -130,6 +159,19 @@ fn is_hidden(attribute: &Attribute) -> bool {
     attribute.returned == ReturnedRule::Never || attribute.mutability == Mutability::WriteOnly
 }
 
+/// The words of a text, each with what is behind it.
+fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let is_part = |part: char| part.is_alphanumeric() || matches!(part, '_' | '-' | '$');
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches(|part| !is_part(part));
+        let end = rest.find(|part| !is_part(part)).unwrap_or(rest.len());
+        let (word, behind) = rest.split_at(end);
+        rest = behind;
+        (!word.is_empty()).then_some((word, behind))
+    })
+}
+
 /// Whether a text is a name or a path and no more.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:_-$/,".contains(&byte))
@@ -164,17 +206,36 @@ mod tests {
             ],
             "filter": "title pr and PIN eq \"p13\"",
             "roles": [{"value": "{\"password\":\"p14\"}"}, {"value": "password=p15"}, {"value": "pin: p16"}],
-            "pin": "p17", "urn:x:pin.code": 18,
-            "title": "Private secretary", "schemas": ["urn:example:private:User"],
+            "pin": "p17", "password@work": "p21", "urn:x:pin.code": 99,
+            "emails[value eq \"secretary@example.com\"].value": "found",
+            "path": "emails[value eq \"token@example.com\"].display", "value": "found too",
+            "title": "Private secretary", "externalId": "CN=Jane,OU=Private Banking:1",
+            "about": ["<password>p18</password>", "the pin 'eq \"p19\"", "api_key : p20"],
+            "schemas": ["urn:example:private:User"],
             "note": "Bearer mst_abc", "mst_abc": 1,
         });
         Secrets(vec!["pin".to_owned()]).remove(&mut body);
         let text = body.to_string();
-        for secret in (1..=17).map(|number| format!("p{number}")).chain(["mst_".to_owned(), "18".to_owned()])
+        for secret in (1..=21).map(|number| format!("p{number}")).chain(["mst_".to_owned(), "99".to_owned()])
         {
             assert!(!text.contains(&secret), "{secret} in {text}");
         }
-        for kept in ["alice", "Guide", "kept", "kept too", "Private secretary", "urn:example:private:User"] {
+        for kept in [
+            "alice",
+            "Guide",
+            "kept",
+            "kept too",
+            "Private secretary",
+            "CN=Jane,OU=Private Banking:1",
+            "found too",
+        ]
+        .into_iter()
+        .chain([
+            "secretary@example.com",
+            "token@example.com",
+            r#".value":"found""#,
+            "urn:example:private:User",
+        ]) {
             assert!(text.contains(kept), "{kept} in {text}");
         }
     }
