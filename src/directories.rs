@@ -157,7 +157,8 @@ impl Directories {
         if let Some(text) = base_path.as_str().filter(|text| text.len() > 1) {
             *base_path = text.trim_end_matches('/').into();
         }
-        Settings::default().updated(&settings)?.check()?;
+        // Before a folder is made: what an operator got wrong is no failure of ours.
+        Settings::of_new_tenant(&settings)?;
         self.check_base_path(&new.tenant, settings.get("base_path"))?;
         let _alone = self.creation.lock().await;
         let folder = self.folder_of(&new.tenant);

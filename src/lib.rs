@@ -23,6 +23,7 @@ pub mod randomness;
 pub mod reports;
 pub mod request_log;
 pub mod sealing;
+pub mod shell;
 pub mod silence;
 mod sqlite_file;
 pub mod tasks;

@@ -22,7 +22,7 @@ use crate::directories::{Closed, Directories};
 use crate::directory::catch_up::CatchUpError;
 use crate::directory::{Directory, ReadingError};
 pub use outbox::status as outbox;
-pub use setup::{progress as setup_progress, sheet as setup_sheet};
+pub use setup::{Address, progress as setup_progress, sheet as setup_sheet};
 pub use tenants::client;
 
 /// A request for a report that cannot be answered.

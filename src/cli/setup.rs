@@ -77,13 +77,15 @@ fn text(sheet: &Value) -> String {
     line("| Field | Value | Why |\n|---|---|---|".to_owned());
     for field in list(&sheet["fields"]) {
         let [name, value, why] = ["field", "value", "why"].map(|key| cell(&field[key]));
-        line(format!("| {name} | {value} | {why} |"));
+        let place = field["place"].as_str().map(|place| format!("{} > ", words::printable(place)));
+        line(format!("| {}{name} | {value} | {why} |", place.unwrap_or_default()));
     }
     line("\n## Actions\n".to_owned());
     for action in list(&sheet["actions"]) {
         let tick = if action["tick"] == true { "x" } else { " " };
         let why = action["why"].as_str().map(|why| format!(": {}", words::printable(why)));
-        line(format!("- [{tick}] {}{}", words::value(&action["action"]), why.unwrap_or_default()));
+        let [place, name] = ["place", "action"].map(|key| words::value(&action[key]));
+        line(format!("- [{tick}] {place} > {name}{}", why.unwrap_or_default()));
     }
     for (resource, heading) in [("User", "users"), ("Group", "groups")] {
         line(format!("\n## Attribute mappings of {heading}\n"));
@@ -123,10 +125,14 @@ mod tests {
         let sheet = json!({
             "tenant": "acme", "name": "Okta", "application": "An application", "place": "Provisioning",
             "problems": [{"code": "no_token", "detail": "client default has no token", "do": "`muster token issue`"}],
-            "fields": [{"field": "Base URL", "value": "https://x/scim", "why": "as | it is"}],
+            "fields": [
+                {"place": null, "field": "Base URL", "value": "https://x/scim", "why": "as | it is"},
+                {"place": "Sign On", "field": "Username", "value": "Email", "why": null},
+            ],
             "actions": [
-                {"action": "Create Users", "tick": true, "why": null},
-                {"action": "Sync Password", "tick": false, "why": "a password is never kept"},
+                {"place": "To App", "action": "Create Users", "tick": true, "why": null},
+                {"place": "To App", "action": "Sync Password", "tick": false,
+                 "why": "a password is never kept"},
             ],
             "mappings": {
                 "User": [
@@ -153,11 +159,12 @@ mod tests {
         | Field | Value | Why |
         |---|---|---|
         | Base URL | https://x/scim | as \| it is |
+        | Sign On > Username | Email |  |
 
         ## Actions
 
-        - [x] Create Users
-        - [ ] Sync Password: a password is never kept
+        - [x] To App > Create Users
+        - [ ] To App > Sync Password: a password is never kept
 
         ## Attribute mappings of users
 

@@ -4,6 +4,8 @@
 
 use serde_json::Value;
 
+pub(super) use crate::shell::word as shell;
+
 /// What stands where there is no value.
 pub(super) const ABSENT: &str = "-";
 
@@ -47,16 +49,6 @@ pub(super) fn fields(lines: &[(&str, &Value)]) -> String {
     lines.iter().map(line).collect()
 }
 
-/// A word as a shell reads it back.
-pub(super) fn shell(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -76,12 +68,5 @@ mod tests {
     fn nothing_reaches_the_terminal_that_it_would_obey() {
         assert_eq!(printable("a\u{1b}[2Jb\nc\u{202e}d"), r"a\u{1b}[2Jb\nc\u{202e}d");
         assert_eq!(printable("Ünïcode 名"), "Ünïcode 名");
-    }
-
-    #[test]
-    fn words_survive_a_shell() {
-        assert_eq!(shell("/var/lib/muster"), "/var/lib/muster");
-        assert_eq!(shell("it's here"), r"'it'\''s here'");
-        assert_eq!(shell(""), "''");
     }
 }

@@ -151,7 +151,8 @@ pub fn scim_client(request: &HttpRequest, house: &House) -> Result<ScimClient, F
         return Err(Failure::new(
             StatusCode::FORBIDDEN,
             "client_disabled",
-            "this connection is switched off; nothing is lost, switch it on and provisioning goes on",
+            "this connection is switched off here, by the operator of this service, who alone can switch it on; \
+             nothing is lost, and then provisioning goes on",
         ));
     }
     house.silence.came(&directory, client_id, context::of(request).received_at);

@@ -105,14 +105,20 @@ pub fn host(request: &HttpRequest) -> String {
     without_port.to_ascii_lowercase()
 }
 
-/// Scheme and authority under which the caller reaches us, without a trailing slash: `--public-url` (with the
-/// tenant's host, if it has one), else what the request itself says.
+/// Scheme and authority under which the caller reaches a tenant, without a trailing slash: those of [`reached`], with
+/// the tenant's host, if it has one, since under another no request of its counts.
 pub fn authority(request: &HttpRequest, house: &House, tenant_host: Option<&str>) -> String {
+    let reached = reached(request, house);
+    match tenant_host {
+        Some(host) => with_host(&reached, host),
+        None => reached,
+    }
+}
+
+/// Scheme and authority under which the caller reaches us: `--public-url`, else what the request itself says.
+pub fn reached(request: &HttpRequest, house: &House) -> String {
     if let Some(public) = &house.config.public_url {
-        return match tenant_host {
-            Some(host) => with_host(public.as_str(), host),
-            None => public.as_str().to_owned(),
-        };
+        return public.as_str().to_owned();
     }
     let own_scheme = if house.config.tls().is_some() { "https" } else { "http" };
     let scheme = of(request).forwarded.and_then(|forwarded| forwarded.scheme).unwrap_or(own_scheme);
@@ -121,7 +127,7 @@ pub fn authority(request: &HttpRequest, house: &House, tenant_host: Option<&str>
     format!("{scheme}://{}", usable.unwrap_or_else(|| house.config.listen.to_string()))
 }
 
-/// The public address with a tenant's own host name in place of its host; scheme, port and path stay.
+/// An address with a tenant's own host name in place of its host; scheme, port and path stay.
 fn with_host(public: &str, host: &str) -> String {
     let (scheme, rest) = public.split_once("://").unwrap_or(("https", public));
     let end = rest.find('/').unwrap_or(rest.len());

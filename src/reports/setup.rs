@@ -4,6 +4,7 @@
 //! The provider's side is data ([`providers`]); the tenant's side are its settings, schemas, clients and tokens.
 //! Nothing here is ever a token.
 
+mod problems;
 mod progress;
 mod providers;
 
@@ -26,8 +27,22 @@ use providers::{About, Action, Field, Mapping, Provider};
 /// What stands where the token belongs.
 const TOKEN: &str = "the token that was shown when it was issued";
 
-/// The fields, actions and mappings for a provider; `base_url` is where it reaches the tenant.
-pub fn sheet(directory: &Directory, id: &str, base_url: &str, now: Timestamp) -> Result<Value, ReportError> {
+/// Where a provider reaches a tenant.
+#[derive(Debug, Clone)]
+pub struct Address {
+    /// Its base URL.
+    pub base_url: String,
+    /// Whether scheme and port are those of `--public-url`; else they are those of whoever asks.
+    pub is_public: bool,
+}
+
+/// The fields, actions and mappings for a provider.
+pub fn sheet(
+    directory: &Directory,
+    id: &str,
+    address: &Address,
+    now: Timestamp,
+) -> Result<Value, ReportError> {
     let Some(provider) = providers::named(id) else {
         let known = providers::ALL.map(|provider| provider.id).join(", ");
         let detail =
@@ -38,7 +53,9 @@ pub fn sheet(directory: &Directory, id: &str, base_url: &str, now: Timestamp) ->
     let position = directory.position();
     let (tenancy, schemas) = (directory.tenancy(), directory.schemas());
     let settings = &tenancy.settings;
-    let fields: Vec<Value> = provider.fields.iter().map(|field| shown_field(field, base_url)).collect();
+    let base_url = &address.base_url;
+    let fields: Vec<Value> =
+        provider.fields.iter().map(|field| shown_field(field, base_url, settings)).collect();
     let actions: Vec<Value> = provider.actions.iter().map(|action| shown_action(action, settings)).collect();
     let clients: Vec<(&ClientId, &Client)> =
         tenancy.clients.iter().filter(|(_, client)| client.kind == provider.kind).collect();
@@ -52,32 +69,34 @@ pub fn sheet(directory: &Directory, id: &str, base_url: &str, now: Timestamp) ->
         "fields": fields,
         "actions": actions,
         "mappings": {
-            "User": mappings(provider.users, &schemas.user, settings),
+            "User": mappings(provider, provider.users, &schemas.user, settings),
             "Group": if schemas.offers_groups {
-                mappings(provider.groups, &schemas.group, settings)
+                mappings(provider, provider.groups, &schemas.group, settings)
             } else {
                 Vec::new()
             },
         },
         "notes": notes(provider, settings),
         "clients": clients.iter().map(|(id, client)| shown_client(&tenancy, id, client, now)).collect::<Vec<_>>(),
-        "problems": problems(directory.tenant(), provider, &tenancy, base_url, now),
+        "problems": problems::found(provider, &tenancy, address, now),
         "position": position,
     }))
 }
 
-fn shown_field(field: &Field, base_url: &str) -> Value {
+fn shown_field(field: &Field, base_url: &str, settings: &Settings) -> Value {
     let value = match field.value {
         providers::Value::Text(text) => text.to_owned(),
         providers::Value::BaseUrl(suffix) => format!("{base_url}{suffix}"),
         providers::Value::Token => TOKEN.to_owned(),
+        providers::Value::UserName { address, .. } if are_addresses(settings) => address.to_owned(),
+        providers::Value::UserName { any, .. } => any.to_owned(),
     };
-    json!({"field": field.name, "value": value, "why": some(field.why)})
+    json!({"place": field.place, "field": field.name, "value": value, "why": some(field.why)})
 }
 
 fn shown_action(action: &Action, settings: &Settings) -> Value {
     let (tick, why) = match action.about {
-        About::Passwords => (false, action.why),
+        About::Unwanted => (false, action.why),
         About::UserDeletion => match settings.delete {
             DeletePolicy::Refuse => {
                 (false, "this tenant refuses to delete users; they are deactivated instead")
@@ -87,17 +106,22 @@ fn shown_action(action: &Action, settings: &Settings) -> Value {
             }
             DeletePolicy::Delete => (true, action.why),
         },
-        About::Groups => match settings.groups {
-            Some(GroupPolicy::Off) => (false, "this tenant has no groups"),
-            Some(GroupPolicy::LinkOnly) => (
+        About::Groups | About::GroupImport => match (settings.groups, action.about) {
+            (Some(GroupPolicy::Off), _) => (false, "this tenant has no groups"),
+            (Some(GroupPolicy::LinkOnly), About::Groups) => (
                 true,
                 "only to groups that are here already, by their names: this tenant's operator makes them",
             ),
-            Some(GroupPolicy::Full) | None => (true, action.why),
+            _ => (true, action.why),
         },
         About::Users => (true, action.why),
     };
-    json!({"action": action.name, "tick": tick, "why": some(why)})
+    json!({"place": action.place, "action": action.name, "tick": tick, "why": some(why)})
+}
+
+/// Whether userNames have to be e-mail addresses.
+fn are_addresses(settings: &Settings) -> bool {
+    settings.user_name == Some(UserNameForm::Email)
 }
 
 fn some(text: &str) -> Option<&str> {
@@ -105,14 +129,23 @@ fn some(text: &str) -> Option<&str> {
 }
 
 /// What to do with each mapping that the provider brings, then those that only this tenant knows.
-fn mappings(brought: &[Mapping], schema: &ResourceSchema, settings: &Settings) -> Vec<Value> {
+fn mappings(
+    provider: &Provider,
+    brought: &[Mapping],
+    schema: &ResourceSchema,
+    settings: &Settings,
+) -> Vec<Value> {
     // Where a name has to be an address, it comes from where the provider has addresses.
     let address = brought.iter().find(|mapping| mapping.to.starts_with("emails"));
-    let address = address.filter(|_| settings.user_name == Some(UserNameForm::Email));
+    let address = address.filter(|_| are_addresses(settings));
+    let why = match provider.user_name_at {
+        Some(place) => format!("in this tenant a userName is the user's e-mail address: {place}"),
+        None => "in this tenant a userName is the user's e-mail address".to_owned(),
+    };
     let judged = |mapping: &Mapping| match (mapping.to, address) {
         ("userName", Some(address)) => json!({
             "from": address.from, "to": mapping.to, "do": "change",
-            "why": "in this tenant a userName is the user's e-mail address", "values": null,
+            "why": why, "values": null,
         }),
         _ => judged(mapping, schema),
     };
@@ -177,7 +210,7 @@ fn added(schema: &ResourceSchema) -> impl Iterator<Item = (&Schema, &Attribute)>
     })
 }
 
-fn notes(provider: &Provider, settings: &Settings) -> Vec<&'static str> {
+fn notes(provider: &Provider, settings: &Settings) -> Vec<String> {
     let skips = match settings.unknown_members {
         Some(UnknownMembers::Skip) => true,
         Some(UnknownMembers::Reject) => false,
@@ -188,7 +221,13 @@ fn notes(provider: &Provider, settings: &Settings) -> Vec<&'static str> {
     } else {
         "a request with members whom this tenant does not know is refused, and names them"
     };
-    provider.notes.iter().copied().chain([members]).collect()
+    let host = settings.host.as_ref().map(|host| {
+        format!(
+            "no other host name than {host} counts for this tenant: it has to lead here, and the certificate has to \
+             be for it"
+        )
+    });
+    provider.notes.iter().copied().chain([members]).map(str::to_owned).chain(host).collect()
 }
 
 fn shown_client(tenancy: &Tenancy, id: &ClientId, client: &Client, now: Timestamp) -> Value {
@@ -203,68 +242,4 @@ fn shown_client(tenancy: &Tenancy, id: &ClientId, client: &Client, now: Timestam
 
 fn is_valid(token: &Token, now: Timestamp) -> bool {
     token.revoked_at.is_none() && token.expires_at.is_none_or(|expires_at| expires_at > now)
-}
-
-/// What on our side keeps the connection from working, each with what mends it.
-fn problems(
-    tenant: &str,
-    provider: &Provider,
-    tenancy: &Tenancy,
-    base_url: &str,
-    now: Timestamp,
-) -> Vec<Value> {
-    let mut found = Vec::new();
-    let mut problem = |code: &str, detail: String, mend: String| {
-        found.push(json!({"code": code, "detail": detail, "do": mend}));
-    };
-    let name = provider.name;
-    let host = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
-    let host = host.split('/').next().unwrap_or_default();
-    if !base_url.starts_with("https://") {
-        problem(
-            "not_https",
-            format!("{name} connects over https, and this address is not"),
-            "serve with `--tls-cert` and `--tls-key`, or behind a proxy with `--public-url`".to_owned(),
-        );
-    }
-    if ["127.", "localhost", "[::1]", "0.0.0.0"].iter().any(|local| host.starts_with(local)) {
-        problem(
-            "not_reachable",
-            format!("{host} is this machine's own address, which {name} cannot reach"),
-            "serve with the `--public-url` under which the service is reached from outside".to_owned(),
-        );
-    }
-    if provider.kind == ClientKind::Okta && base_url.contains('_') {
-        problem(
-            "underscore",
-            "Okta takes no base URL with an underscore".to_owned(),
-            format!("`muster tenant update {tenant} --set base_path=PATH`"),
-        );
-    }
-    let mut clients = tenancy.clients.iter().filter(|(_, client)| client.kind == provider.kind).peekable();
-    if clients.peek().is_none() {
-        problem(
-            "no_client",
-            format!("the tenant has no client of kind {}", provider.id),
-            format!("`muster client create --tenant {tenant} {0} --kind {0}`", provider.id),
-        );
-    }
-    for (id, client) in clients {
-        let (shown, name) = (shown_client(tenancy, id, client, now), &client.name);
-        if !client.enabled {
-            problem(
-                "client_disabled",
-                format!("client {name} is switched off: every request of its is refused"),
-                format!("`muster client update --tenant {tenant} {name} --enabled true`"),
-            );
-        }
-        if shown["tokens"].as_array().is_none_or(Vec::is_empty) {
-            problem(
-                "no_token",
-                format!("client {name} has no token that counts"),
-                format!("`muster token issue --tenant {tenant} --client {name}`"),
-            );
-        }
-    }
-    found
 }

@@ -19,6 +19,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("profiles", &[]),
     ("query", &[]),
     ("randomness", &[]),
+    ("shell", &[]),
     ("sqlite_file", &[]),
     ("tasks", &[]),
     ("token", &["index", "randomness"]),
@@ -59,6 +60,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "outbox",
             "request_log",
             "sealing",
+            "shell",
         ],
     ),
     (
@@ -103,7 +105,7 @@ const MODULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("offline", &["app", "config", "query", "reports", "tasks"]),
-    ("cli", &["app", "config", "offline", "profiles", "telemetry"]),
+    ("cli", &["app", "config", "offline", "profiles", "shell", "telemetry"]),
     ("main", &["cli"]),
 ];
 

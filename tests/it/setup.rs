@@ -12,6 +12,11 @@ async fn sheet(service: &TestService, provider: &str) -> Value {
     service.admin("GET", &format!("/admin/v1/tenants/acme/setup/{provider}"), None).await.expect(200)
 }
 
+/// The tenant where it is, whatever it is called outside.
+fn here(service: &TestService, tenant: &Tenant) -> Tenant {
+    Tenant { base_url: format!("{}/acme/scim/v2", service.url), ..tenant.clone() }
+}
+
 /// The item of a list whose member has that value.
 #[track_caller]
 fn item<'v>(list: &'v Value, member: &str, value: &str) -> &'v Value {
@@ -66,7 +71,17 @@ async fn what_to_tick_and_to_map_follows_the_tenants_settings_and_schemas() {
     assert_eq!((&role["do"], &role["values"]), (&json!("add"), &json!(["owner", "guest"])));
     assert!(users.as_array().unwrap().iter().all(|mapping| mapping["to"] != "seen"), "nobody may write it");
     let okta = sheet(&service, "okta").await;
-    assert_eq!(item(&okta["actions"], "action", "Sync Password")["tick"], false);
+    let (integration, to_app) = ("Provisioning > Integration", "Provisioning > To App");
+    for (action, tick, place) in [
+        ("Import Groups", true, integration),
+        ("Push New Users", true, integration),
+        ("Deactivate Users", true, to_app),
+        ("Sync Password", false, to_app),
+    ] {
+        let found = item(&okta["actions"], "action", action);
+        assert!(found["tick"] == tick && found["place"].as_str().unwrap().starts_with(place), "{found}");
+    }
+    assert_eq!(item(&okta["fields"], "field", "Application username format")["value"], "Okta username");
     let change = json!({"settings": {"delete": "delete"}});
     service.admin("PATCH", "/admin/v1/tenants/acme", Some(change)).await.expect(200);
     assert_eq!(item(&sheet(&service, "entra").await["actions"], "action", delete)["tick"], true);
@@ -79,6 +94,10 @@ async fn what_to_push_and_to_map_follows_what_the_tenant_keeps() {
     let (service, acme) = public(json!({"kind": "entra", "settings": settings})).await;
     for (provider, address) in [("entra", "mail"), ("okta", "user.email"), ("onelogin", "{$user.email}")] {
         let sheet = sheet(&service, provider).await;
+        if provider == "okta" {
+            let format = item(&sheet["fields"], "field", "Application username format");
+            assert_eq!(format["value"], "Email", "Okta has no mapping of userName but this");
+        }
         let users = &sheet["mappings"]["User"];
         let name = item(users, "to", "userName");
         assert_eq!((&name["do"], &name["from"]), (&json!("change"), &json!(address)), "{provider}");
@@ -94,17 +113,22 @@ async fn what_to_push_and_to_map_follows_what_the_tenant_keeps() {
         "{linked}"
     );
     service.set(&acme, json!({"groups": "off"})).await;
+    let okta = sheet(&service, "okta").await;
+    for action in ["Push Groups", "Import Groups"] {
+        assert_eq!(item(&okta["actions"], "action", action)["tick"], false, "{action}");
+    }
     let sheet = sheet(&service, "entra").await;
     assert_eq!(item(&sheet["actions"], "action", groups)["tick"], false);
     assert_eq!(sheet["mappings"]["Group"], json!([]));
 }
 
+fn codes(sheet: &Value) -> Vec<String> {
+    let problems = sheet["problems"].as_array().expect("a list").iter();
+    problems.map(|problem| problem["code"].as_str().expect("a code").to_owned()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_keeps_a_connection_from_working_is_told_with_what_mends_it() {
-    let codes = |sheet: &Value| -> Vec<String> {
-        let problems = sheet["problems"].as_array().expect("a list").iter();
-        problems.map(|problem| problem["code"].as_str().expect("a code").to_owned()).collect()
-    };
     let (service, _) = public(json!({"kind": "okta"})).await;
     assert_eq!(codes(&sheet(&service, "okta").await), [""; 0]);
     assert_eq!(codes(&sheet(&service, "entra").await), ["no_client"]);
@@ -119,6 +143,58 @@ async fn what_keeps_a_connection_from_working_is_told_with_what_mends_it() {
     let service = TestService::start().await;
     service.create_tenant_with("acme", json!({"kind": "okta", "base_path": "/acme_corp/scim"})).await;
     assert_eq!(codes(&sheet(&service, "okta").await), ["not_https", "not_reachable", "underscore"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_strict_tenant_refuses_of_a_provider_is_told_before_it_is_sent() {
+    let (service, acme) = public(json!({"kind": "entra", "settings": {"strict": true}})).await;
+    for (provider, dialect, sent) in [
+        ("entra", "entra.url_flag", "/Users?aadOptscim062020"),
+        ("onelogin", "onelogin.dangling_query", "/Users?filter=userName+eq+%22x%22&"),
+    ] {
+        let sheet = sheet(&service, provider).await;
+        let strict = item(&sheet["problems"], "code", "strict");
+        assert!(strict["detail"].as_str().unwrap().contains(dialect), "{strict}");
+        assert_eq!(strict["do"], "`muster tenant update acme --set strict=false`");
+        let refused = here(&service, &acme).get(sent).await;
+        assert_eq!(refused.status, 400, "{}", refused.text);
+    }
+    service.set(&acme, json!({"strict": false})).await;
+    assert_eq!(codes(&sheet(&service, "entra").await), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_in_commands_are_words_of_a_shell() {
+    let (service, _) = public(json!({"kind": "okta"})).await;
+    let client = json!({"name": "my idp; rm", "kind": "entra"});
+    service.admin("POST", "/admin/v1/tenants/acme/clients", Some(client)).await.expect(201);
+    let sheet = sheet(&service, "entra").await;
+    let command = "`muster token issue --tenant acme --client 'my idp; rm'`";
+    assert_eq!(item(&sheet["problems"], "code", "no_token")["do"], command);
+}
+
+/// Without `--public-url` only whoever asks says where the service is; the tenant's own host has to be in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_with_a_host_is_reached_under_the_address_that_is_shown() {
+    let service = TestService::start().await;
+    let acme = service.create_tenant_with("acme", json!({"kind": "okta", "host": "acme.example.com"})).await;
+    let (_, port) = service.url.rsplit_once(':').expect("a port");
+    let base_url = format!("http://acme.example.com:{port}/acme/scim/v2");
+    assert_eq!(acme.base_url, base_url);
+    let shown = service.admin("GET", "/admin/v1/tenants/acme", None).await.expect(200);
+    assert_eq!(shown["base_url"], json!(base_url));
+    let okta = sheet(&service, "okta").await;
+    assert_eq!(item(&okta["fields"], "field", "SCIM connector base URL")["value"], json!(base_url));
+    let to_point = item(&okta["problems"], "code", "host_not_public");
+    assert!(to_point["do"].as_str().unwrap().contains("acme.example.com"), "{to_point}");
+    let (service, _) = public(json!({"kind": "okta", "host": "acme.example.com"})).await;
+    let okta = sheet(&service, "okta").await;
+    assert_eq!(okta["base_url"], "https://acme.example.com/acme/scim/v2");
+    assert_eq!(codes(&okta), [""; 0]);
+    assert!(
+        okta["notes"].to_string().contains("acme.example.com"),
+        "what has to lead here is told: {okta:#}"
+    );
 }
 
 /// The steps that are done, and the code of what was refused last.
@@ -172,9 +248,22 @@ async fn each_step_is_ticked_off_by_the_request_that_takes_it() {
     let (all, _, complete) = progress(&service, "?client=default").await;
     assert_eq!((all, complete), (done, true));
 
-    let other = json!({"name": "second", "kind": "okta"});
+    let other = json!({"name": "Second", "kind": "okta"});
     service.admin("POST", "/admin/v1/tenants/acme/clients", Some(other)).await.expect(201);
     assert_eq!(progress(&service, "?client=second").await.0.len(), 0, "another client's steps");
     let unknown = service.admin("GET", "/admin/v1/tenants/acme/setup?client=x", None).await;
     assert_eq!((unknown.status, &unknown.body["error"]["code"]), (404, &json!("client_not_found")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_without_groups_waits_for_none() {
+    let (service, acme) = public(json!({"kind": "okta", "settings": {"groups": "off"}})).await;
+    let acme = here(&service, &acme);
+    acme.get("/Users?filter=userName%20eq%20%22nobody%40example.com%22").await.expect(200);
+    let user = json!({"schemas": [USER], "userName": "bob@example.com"});
+    let path = format!("/Users/{}", crate::harness::id_of(&acme.post("/Users", user).await.expect(201)));
+    acme.patch(&path, json!([{"op": "replace", "path": "title", "value": "Clerk"}])).await.expect(200);
+    assert!(!progress(&service, "").await.2);
+    acme.patch(&path, json!([{"op": "replace", "value": {"active": false}}])).await.expect(200);
+    assert!(progress(&service, "").await.2);
 }

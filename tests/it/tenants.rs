@@ -273,6 +273,7 @@ async fn a_tenant_with_a_host_is_reached_by_that_host_only() {
         [("Host", "127.0.0.1"), ("X-Forwarded-Host", "acme.test"), ("Authorization", &authorization)];
     ask(&service, "/scim/v2/Users", &forged).await.refused(401, None, "token_elsewhere");
     service.set(&beta, json!({"host": null})).await;
+    let beta = Tenant { base_url: format!("{}/scim/v2", service.url), ..beta };
     beta.get("/Users").await.expect(200);
 }
 

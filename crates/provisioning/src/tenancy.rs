@@ -11,6 +11,7 @@ mod items;
 
 use std::collections::BTreeMap;
 
+use scim::fold::fold;
 use scim::kept::Kept;
 use scim::schemas::{Additions, Schemas};
 use serde::{Deserialize, Serialize};
@@ -341,6 +342,16 @@ impl Tenancy {
     pub fn is_expected(&self, id: ClientId) -> bool {
         self.clients.get(&id).is_some_and(|client| client.enabled)
             && self.tokens.values().any(|token| token.client == Some(id) && token.revoked_at.is_none())
+    }
+
+    /// The client of that name, however it is written, or of that id. No two clients have names that differ in case
+    /// only.
+    pub fn client_named(&self, name: &str) -> Option<ClientId> {
+        let folded = fold(name);
+        let mut clients = self.clients.iter();
+        clients
+            .find(|(id, client)| fold(&client.name) == folded || id.to_string() == folded)
+            .map(|(id, _)| *id)
     }
 
     /// The last request of a client that is silent.

@@ -209,9 +209,8 @@ pub(super) async fn update_client(
 }
 
 fn client_named(tenancy: &Tenancy, name: &str) -> Result<ClientId, Failure> {
-    let mut clients = tenancy.clients.iter();
-    let found = clients.find(|(id, client)| client.name == name || id.to_string() == name).map(|(id, _)| *id);
-    found.ok_or_else(|| Failure::not_found("client_not_found", format!("the tenant has no client `{name}`")))
+    let unknown = || Failure::not_found("client_not_found", format!("the tenant has no client `{name}`"));
+    tenancy.client_named(name).ok_or_else(unknown)
 }
 
 fn client_answer(status: StatusCode, tenancy: &Tenancy, id: ClientId) -> Answer {
@@ -273,6 +272,9 @@ pub(super) async fn revoke_token(
     let directory = open_tenant(&house, &tenant)?;
     let not_found = || Failure::not_found("token_not_found", "the tenant has no token with that id");
     let id = TokenId::parse(&token).ok_or_else(not_found)?;
+    if !directory.tenancy().tokens.contains_key(&id) {
+        return Err(not_found());
+    }
     directory.submit(Command::RevokeToken(id), origin).await?;
     Ok(json_answer(StatusCode::OK, &json!({"id": id, "revoked": true})))
 }

@@ -9,7 +9,7 @@ use super::{House, json_answer, open_tenant, operator_origin};
 use crate::http::error::Failure;
 use crate::http::{context, scim};
 use crate::query;
-use crate::reports::{self, Parameters};
+use crate::reports::{self, Address, Parameters};
 
 type Answer = Result<HttpResponse, Failure>;
 
@@ -22,8 +22,9 @@ pub(super) async fn sheet(
     let (tenant, provider) = path.into_inner();
     let directory = open_tenant(&house, &tenant)?;
     let base_url = scim::base_url(&http, &house, &directory);
+    let address = Address { base_url, is_public: house.config.public_url.is_some() };
     let now = context::of(&http).received_at;
-    let sheet = reports::setup_sheet(&directory, &provider, &base_url, now)?;
+    let sheet = reports::setup_sheet(&directory, &provider, &address, now)?;
     Ok(json_answer(StatusCode::OK, &sheet))
 }
 

@@ -1,5 +1,6 @@
 //! How far a new connection has come: which of the first steps have been seen in the request log.
 
+use provisioning::tenancy::{GroupPolicy, Settings, Tenancy};
 use provisioning::{ClientId, EventType, Revision};
 use serde_json::{Value, json};
 
@@ -50,8 +51,14 @@ impl Step {
     }
 
     /// What makes an identity provider take this step.
-    fn how(self) -> &'static str {
+    fn how(self, settings: &Settings) -> &'static str {
         match self {
+            Self::GroupPushed if settings.groups == Some(GroupPolicy::Off) => {
+                "nothing: this tenant has no groups"
+            }
+            Self::GroupPushed if settings.groups == Some(GroupPolicy::LinkOnly) => {
+                "link a group that is here already (`muster group create` makes one), and push or assign it"
+            }
             Self::Authenticated => "test the connection at the identity provider",
             Self::DiscoveryRead => {
                 "nothing: some providers read what the service can do, Okta and OneLogin do not"
@@ -65,8 +72,12 @@ impl Step {
     }
 
     /// Whether a connection without it is not finished.
-    fn is_required(self) -> bool {
-        self != Self::DiscoveryRead
+    fn is_required(self, settings: &Settings) -> bool {
+        match self {
+            Self::DiscoveryRead => false,
+            Self::GroupPushed => settings.groups != Some(GroupPolicy::Off),
+            _ => true,
+        }
     }
 
     /// The step that an event is.
@@ -87,7 +98,9 @@ impl Step {
 
 /// The steps with the request in which each was first seen, and the last refusal that nothing has followed.
 pub fn progress(directory: &Directory, parameters: Parameters<'_>) -> Result<Value, ReportError> {
-    let client = parameters.get("client").map(|name| client_named(directory, name)).transpose()?;
+    let tenancy = directory.tenancy();
+    let settings = &tenancy.settings;
+    let client = parameters.get("client").map(|name| client_named(&tenancy, name)).transpose()?;
     let reader = Reader::open(directory)?;
     let position = directory.position();
     let wanted = Wanted { newest_first: true, limit: REQUESTS_MAX, ..Wanted::default() };
@@ -110,14 +123,15 @@ pub fn progress(directory: &Directory, parameters: Parameters<'_>) -> Result<Val
             json!({
                 "step": step.name(),
                 "done": row.is_some(),
-                "required": step.is_required(),
+                "required": step.is_required(settings),
                 "at": row.map(|row| row.at),
                 "request": row.and_then(|row| row.id.as_ref()),
-                "how": step.how(),
+                "how": step.how(settings),
             })
         })
         .collect();
-    let complete = Step::ALL.into_iter().zip(&seen).all(|(step, row)| row.is_some() || !step.is_required());
+    let complete =
+        Step::ALL.into_iter().zip(&seen).all(|(step, row)| row.is_some() || !step.is_required(settings));
     let refused = rows.last().filter(|row| matches!(row.outcome.as_str(), "refused" | "failed"));
     let refused = refused.map(|row| {
         let mut shown = item(directory, &reader, row);
@@ -126,7 +140,7 @@ pub fn progress(directory: &Directory, parameters: Parameters<'_>) -> Result<Val
     });
     Ok(json!({
         "tenant": directory.tenant(),
-        "client": client.and_then(|id| directory.tenancy().clients.get(&id).map(|client| client.name.clone())),
+        "client": client.and_then(|id| tenancy.clients.get(&id).map(|client| client.name.clone())),
         "steps": steps,
         "complete": complete,
         "refused": refused,
@@ -134,10 +148,9 @@ pub fn progress(directory: &Directory, parameters: Parameters<'_>) -> Result<Val
     }))
 }
 
-fn client_named(directory: &Directory, name: &str) -> Result<ClientId, ReportError> {
-    let tenancy = directory.tenancy();
-    let found = tenancy.clients.iter().find(|(_, client)| client.name == name).map(|(id, _)| *id);
-    found.ok_or_else(|| ReportError::not_found("client_not_found", "the tenant has no client of that name"))
+fn client_named(tenancy: &Tenancy, name: &str) -> Result<ClientId, ReportError> {
+    let unknown = || ReportError::not_found("client_not_found", "the tenant has no client of that name");
+    tenancy.client_named(name).ok_or_else(unknown)
 }
 
 fn steps_of(directory: &Directory, row: &Row) -> Result<Vec<Step>, ReportError> {

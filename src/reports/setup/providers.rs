@@ -3,6 +3,7 @@
 //! Facts only. What they come to for a tenant, [`super::sheet`] works out.
 
 use provisioning::tenancy::ClientKind;
+use scim::dialect::Dialect;
 
 /// An identity provider as its administrator meets it.
 pub(super) struct Provider {
@@ -24,12 +25,18 @@ pub(super) struct Provider {
     pub(super) users: &'static [Mapping],
     /// What it sends of groups.
     pub(super) groups: &'static [Mapping],
+    /// Where it is chosen what a userName is, if not by a mapping.
+    pub(super) user_name_at: Option<&'static str>,
+    /// What of that which it always sends is in no RFC: which of its requests, and which deviation.
+    pub(super) deviates: &'static [(&'static str, Dialect)],
     /// What its administrator should know.
     pub(super) notes: &'static [&'static str],
 }
 
 /// A field and what belongs into it.
 pub(super) struct Field {
+    /// Where it is, if elsewhere than the others.
+    pub(super) place: Option<&'static str>,
     pub(super) name: &'static str,
     pub(super) value: Value,
     pub(super) why: &'static str,
@@ -43,10 +50,14 @@ pub(super) enum Value {
     BaseUrl(&'static str),
     /// The client's token.
     Token,
+    /// The one where a userName is an address, else the other.
+    UserName { address: &'static str, any: &'static str },
 }
 
 /// Something to tick, or to choose.
 pub(super) struct Action {
+    /// Where it is.
+    pub(super) place: &'static str,
     pub(super) name: &'static str,
     pub(super) about: About,
     pub(super) why: &'static str,
@@ -61,8 +72,10 @@ pub(super) enum About {
     UserDeletion,
     /// Groups and their members are pushed.
     Groups,
-    /// Passwords are sent.
-    Passwords,
+    /// The groups that are here are read.
+    GroupImport,
+    /// What no tenant wants.
+    Unwanted,
 }
 
 /// An attribute there and where it goes here.
@@ -75,6 +88,14 @@ pub(super) struct Mapping {
 
 const fn map(from: &'static str, to: &'static str) -> Mapping {
     Mapping { from, to, instead: None }
+}
+
+const fn field(name: &'static str, value: Value, why: &'static str) -> Field {
+    Field { place: None, name, value, why }
+}
+
+const fn action(place: &'static str, name: &'static str, about: About, why: &'static str) -> Action {
+    Action { place, name, about, why }
 }
 
 /// The provider of that name.
@@ -91,6 +112,10 @@ macro_rules! enterprise {
     };
 }
 
+const OKTA_INTEGRATION: &str = "Provisioning > Integration > Supported provisioning actions";
+const OKTA_TO_APP: &str = "Provisioning > To App";
+const OKTA_SIGN_ON: &str = "Sign On > Credentials Details";
+
 const OKTA: Provider = Provider {
     id: "okta",
     name: "Okta",
@@ -98,34 +123,46 @@ const OKTA: Provider = Provider {
     application: "SCIM 2.0 Test App (Header Auth), or the SCIM provisioning of an app integration of your own",
     place: "Provisioning > Integration",
     fields: &[
+        field("SCIM connector base URL", Value::BaseUrl(""), "without a slash at the end"),
+        field(
+            "Unique identifier field for users",
+            Value::Text("userName"),
+            "Okta then looks people up by `userName eq`; with `email` it does the same with the address",
+        ),
+        field("Authentication Mode", Value::Text("HTTP Header"), ""),
+        field("Authorization", Value::Token, "with or without `Bearer ` in front"),
         Field {
-            name: "SCIM connector base URL",
-            value: Value::BaseUrl(""),
-            why: "without a slash at the end",
+            place: Some(OKTA_SIGN_ON),
+            name: "Application username format",
+            value: Value::UserName { address: "Email", any: "Okta username" },
+            why: "what Okta sends as `userName`",
         },
-        Field {
-            name: "Unique identifier field for users",
-            value: Value::Text("userName"),
-            why: "Okta then looks people up by `userName eq`; with `email` it does the same with the address",
-        },
-        Field { name: "Authentication Mode", value: Value::Text("HTTP Header"), why: "" },
-        Field { name: "Authorization", value: Value::Token, why: "with or without `Bearer ` in front" },
     ],
     actions: &[
-        Action {
-            name: "Import New Users and Profile Updates",
-            about: About::Users,
-            why: "inactive users come too",
-        },
-        Action { name: "Push New Users (Create Users)", about: About::Users, why: "" },
-        Action { name: "Push Profile Updates (Update User Attributes)", about: About::Users, why: "" },
-        Action {
-            name: "Deactivate Users",
-            about: About::Users,
-            why: "a leaver arrives as `active` false; Okta never deletes a user",
-        },
-        Action { name: "Push Groups", about: About::Groups, why: "" },
-        Action { name: "Sync Password", about: About::Passwords, why: "a password is never kept" },
+        action(
+            OKTA_INTEGRATION,
+            "Import New Users and Profile Updates",
+            About::Users,
+            "inactive users come too",
+        ),
+        action(OKTA_INTEGRATION, "Push New Users", About::Users, ""),
+        action(OKTA_INTEGRATION, "Push Profile Updates", About::Users, ""),
+        action(OKTA_INTEGRATION, "Push Groups", About::Groups, "then choose them under Push Groups"),
+        action(
+            OKTA_INTEGRATION,
+            "Import Groups",
+            About::GroupImport,
+            "so that Okta can link a group to one that is here already",
+        ),
+        action(OKTA_TO_APP, "Create Users", About::Users, ""),
+        action(OKTA_TO_APP, "Update User Attributes", About::Users, ""),
+        action(
+            OKTA_TO_APP,
+            "Deactivate Users",
+            About::Users,
+            "a leaver arrives as `active` false; Okta never deletes a user",
+        ),
+        action(OKTA_TO_APP, "Sync Password", About::Unwanted, "a password is never kept"),
     ],
     users: &[
         map("user.login", "userName"),
@@ -157,8 +194,15 @@ const OKTA: Provider = Provider {
         map("user.managerId", enterprise!("manager.value")),
     ],
     groups: &[map("name", "displayName"), map("members", "members")],
+    user_name_at: Some("Application username format, under Sign On"),
+    deviates: &[
+        ("each push of a group names its id", Dialect::OktaReadOnlyValue),
+        ("a group comes with people who were not sent yet", Dialect::MembersUnknownSkipped),
+    ],
     notes: &["Okta takes a refusal with 400 as final; its text is in the System Log, so read it there"],
 };
+
+const ENTRA_MAPPINGS: &str = "Provisioning > Mappings";
 
 const ENTRA: Provider = Provider {
     id: "entra",
@@ -167,31 +211,34 @@ const ENTRA: Provider = Provider {
     application: "Enterprise applications > New application > Create your own application (non-gallery)",
     place: "Provisioning > Admin Credentials",
     fields: &[
-        Field { name: "Provisioning Mode", value: Value::Text("Automatic"), why: "" },
+        field("Provisioning Mode", Value::Text("Automatic"), ""),
+        field(
+            "Tenant URL",
+            Value::BaseUrl("?aadOptscim062020"),
+            "the flag makes Entra send what the RFC says; provisioning on demand ignores it, and works too",
+        ),
+        field("Secret Token", Value::Token, ""),
         Field {
-            name: "Tenant URL",
-            value: Value::BaseUrl("?aadOptscim062020"),
-            why: "the flag makes Entra send what the RFC says; provisioning on demand ignores it, and works too",
-        },
-        Field { name: "Secret Token", value: Value::Token, why: "" },
-        Field {
+            place: Some("Provisioning > Settings"),
             name: "Scope",
             value: Value::Text("Sync only assigned users and groups"),
             why: "whoever is not assigned is never sent",
         },
     ],
     actions: &[
-        Action {
-            name: "Provision Microsoft Entra ID Users: Create, Update",
-            about: About::Users,
-            why: "somebody who is unassigned or disabled arrives as `active` false",
-        },
-        Action {
-            name: "Provision Microsoft Entra ID Users: Delete",
-            about: About::UserDeletion,
-            why: "sent when the account is deleted for good, thirty days after it was disabled",
-        },
-        Action { name: "Provision Microsoft Entra ID Groups", about: About::Groups, why: "" },
+        action(
+            ENTRA_MAPPINGS,
+            "Provision Microsoft Entra ID Users: Create, Update",
+            About::Users,
+            "somebody who is unassigned or disabled arrives as `active` false",
+        ),
+        action(
+            ENTRA_MAPPINGS,
+            "Provision Microsoft Entra ID Users: Delete",
+            About::UserDeletion,
+            "sent when the account is deleted for good, thirty days after it was disabled",
+        ),
+        action(ENTRA_MAPPINGS, "Provision Microsoft Entra ID Groups", About::Groups, ""),
     ],
     users: &[
         map("userPrincipalName", "userName"),
@@ -222,12 +269,19 @@ const ENTRA: Provider = Provider {
         map("manager", enterprise!("manager")),
     ],
     groups: &[map("displayName", "displayName"), map("objectId", "externalId"), map("members", "members")],
+    user_name_at: None,
+    deviates: &[
+        ("each request comes with the flag of the Tenant URL", Dialect::EntraUrlFlag),
+        ("without the flag each change says `Replace` for `replace`", Dialect::EntraOpCase),
+    ],
     notes: &[
         "Test Connection asks for somebody who does not exist, and passes when the answer is an empty list",
         "Entra comes about every 40 minutes; Provision on demand sends one person at once",
         "a manager or member who is not in scope is left out, and is not sent again until provisioning is restarted",
     ],
 };
+
+const ONELOGIN_WORKFLOW: &str = "Provisioning > Workflow";
 
 const ONELOGIN: Provider = Provider {
     id: "onelogin",
@@ -236,28 +290,26 @@ const ONELOGIN: Provider = Provider {
     application: "SCIM Provisioner with SAML (SCIM v2 Enterprise, full SAML)",
     place: "Configuration > API Connection",
     fields: &[
-        Field { name: "SCIM Base URL", value: Value::BaseUrl(""), why: "without a slash at the end" },
-        Field { name: "SCIM Bearer Token", value: Value::Token, why: "then API Status: Enable" },
-        Field { name: "Custom Headers", value: Value::Text("Content-Type: application/scim+json"), why: "" },
+        field("SCIM Base URL", Value::BaseUrl(""), "without a slash at the end"),
+        field("SCIM Bearer Token", Value::Token, "then API Status: Enable"),
+        field("Custom Headers", Value::Text("Content-Type: application/scim+json"), ""),
     ],
     actions: &[
-        Action { name: "Provisioning > Workflow > Enable provisioning", about: About::Users, why: "" },
-        Action {
-            name: "Require admin approval: Create user, Update user (untick to let them pass)",
-            about: About::Users,
-            why: "",
-        },
-        Action {
-            name: "When users are deleted in OneLogin, or their access is removed: Delete",
-            about: About::UserDeletion,
-            why: "OneLogin cannot bring back somebody whom it deleted",
-        },
-        Action {
-            name: "When user accounts are suspended in OneLogin: Suspend",
-            about: About::Users,
-            why: "",
-        },
-        Action { name: "Parameters > Groups > Include in User Provisioning", about: About::Groups, why: "" },
+        action(ONELOGIN_WORKFLOW, "Enable provisioning", About::Users, ""),
+        action(
+            ONELOGIN_WORKFLOW,
+            "Require admin approval: Create user, Update user",
+            About::Unwanted,
+            "ticked, each change waits there until somebody approves it",
+        ),
+        action(
+            ONELOGIN_WORKFLOW,
+            "When users are deleted in OneLogin, or their access is removed: Delete",
+            About::UserDeletion,
+            "OneLogin cannot bring back somebody whom it deleted",
+        ),
+        action(ONELOGIN_WORKFLOW, "When user accounts are suspended in OneLogin: Suspend", About::Users, ""),
+        action("Parameters > Groups", "Include in User Provisioning", About::Groups, ""),
     ],
     users: &[
         map("{$parameters.scimusername}", "userName"),
@@ -272,6 +324,11 @@ const ONELOGIN: Provider = Provider {
         map("{$user.id}", "externalId"),
     ],
     groups: &[map("name", "displayName"), map("members", "members")],
+    user_name_at: None,
+    deviates: &[
+        ("each look-up ends in `&`, each update in `?`", Dialect::OneLoginDanglingQuery),
+        ("each update names the schemas of SCIM 1", Dialect::OneLoginScim1Urn),
+    ],
     notes: &[
         "users go out only after their rows under Users are approved, unless approval is unticked",
         "the mappings are a JSON template there (Configuration > SCIM JSON Template), one line for each",

@@ -12,8 +12,8 @@ use crate::ids::{ClientId, Revision, TokenId};
 use crate::merge_patch;
 use crate::recorded::Subject;
 use crate::rejection::Rejection;
-use crate::tenancy::check::{check_name, schema_refused};
-use crate::tenancy::{GroupPolicy, Mode, ProfileStamp, PublishFrom, Role, Settings, Tenancy, Token};
+use crate::tenancy::check::{check_name, publish_from_fixed, schema_refused};
+use crate::tenancy::{GroupPolicy, ProfileStamp, PublishFrom, Role, Settings, Tenancy, Token};
 use crate::timestamp::Timestamp;
 
 /// Two, so that a rotation has an overlap.
@@ -39,10 +39,7 @@ pub(super) fn create(
             detail: "this stream has a tenant already".to_owned(),
         });
     }
-    let resolved = Settings::default().updated(settings)?;
-    if resolved.publish_from.is_some() {
-        return Err(publish_from_fixed());
-    }
+    let resolved = Settings::of_new_tenant(settings)?;
     check_name(&client.name, "client_name_invalid")?;
     let created = SettingsChange { settings: assigned(&resolved), profile: profile.cloned() };
     Ok(Decision::done([
@@ -84,8 +81,14 @@ pub(super) fn update<D: Directory>(
 /// hears every revision from there on.
 fn with_mode(before: &Settings, mut after: Settings) -> Result<Settings, Rejection> {
     match (before.observes(), after.observes()) {
+        // Whoever takes a setting away seldom means that everything that follows is published, for good.
+        (true, false) if after.mode.is_none() => Err(Rejection::Invalid {
+            code: "mode_fixed",
+            detail: "a tenant that observes becomes live, for good, by mode=live and by nothing else; to let it go \
+                     on observing leave mode out"
+                .to_owned(),
+        }),
         (true, false) => {
-            after.mode = Some(Mode::Live);
             after.publish_from.get_or_insert(PublishFrom::Here);
             Ok(after)
         }
@@ -101,13 +104,6 @@ fn with_mode(before: &Settings, mut after: Settings) -> Result<Settings, Rejecti
             after.mode = after.mode.or(before.mode);
             Ok(after)
         }
-    }
-}
-
-fn publish_from_fixed() -> Rejection {
-    Rejection::Invalid {
-        code: "publish_from_fixed",
-        detail: "publish_from is said once, together with mode=live of a tenant that observes".to_owned(),
     }
 }
 

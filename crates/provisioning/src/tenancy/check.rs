@@ -63,6 +63,15 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The settings of a new tenant, from those that are not the defaults.
+    pub fn of_new_tenant(settings: &Object) -> Result<Self, Rejection> {
+        let resolved = Self::default().updated(settings)?;
+        if resolved.publish_from.is_some() {
+            return Err(publish_from_fixed());
+        }
+        Ok(resolved)
+    }
+
     /// The settings that a profile can have, and what each takes.
     pub(crate) fn of_profiles() -> impl Iterator<Item = (&'static str, &'static str)> {
         SETTINGS.iter().copied().filter(|(name, _)| !NO_PROFILES.contains(name))
@@ -205,6 +214,13 @@ fn is_host(host: &str) -> bool {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         })
+}
+
+pub(crate) fn publish_from_fixed() -> Rejection {
+    invalid(
+        "publish_from_fixed",
+        "publish_from is said once, together with mode=live of a tenant that observes",
+    )
 }
 
 pub(crate) fn schema_refused(error: SchemaError) -> Rejection {

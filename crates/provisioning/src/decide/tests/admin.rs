@@ -254,12 +254,13 @@ fn the_last_operator_stays() {
 fn a_tenant_that_observes_becomes_live_once_and_says_from_where() {
     for (promotion, recorded) in [
         (json!({"mode": "live"}), r#"{"mode":"live","publish_from":"here"}"#),
-        (json!({"mode": null}), r#"{"mode":"live","publish_from":"here"}"#),
         (json!({"mode": "live", "publish_from": "here"}), r#"{"mode":"live","publish_from":"here"}"#),
         (json!({"mode": "live", "publish_from": "start"}), r#"{"mode":"live","publish_from":"start"}"#),
     ] {
         let mut house = House::with(json!({"mode": "observe"}));
         refused(house.when(&update(json!({"publish_from": "start"}))), "publish_from_fixed");
+        refused(house.when(&update(json!({"mode": null}))), "mode_fixed");
+        refused(house.when(&update(json!({"mode": null, "publish_from": "here"}))), "mode_fixed");
         let expected = format!(r#"tenant.updated | tenant | {{"settings":{recorded}}}"#);
         then(house.when(&update(promotion.clone())), &[expected.as_str()]);
         then(house.when(&update(promotion)), &[]);
