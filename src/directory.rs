@@ -21,6 +21,8 @@ mod open;
 mod readers;
 pub mod rebuild;
 mod tending;
+#[cfg(test)]
+mod testing;
 mod transaction;
 mod writer;
 
@@ -37,6 +39,7 @@ use provisioning::tenancy::Tenancy;
 use provisioning::{Header, Recorded, Rejection, Resource, ResourceId, Revision, StreamId};
 use scim::ResourceType;
 use scim::dialect::Notes;
+use scim::list::ListQuery;
 use scim::schemas::Schemas;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -240,7 +243,7 @@ impl Directory {
     }
 
     /// A visible user and its groups, as a client of that domain sees it.
-    pub fn user(&self, id: ResourceId, domain: &str) -> Result<Option<Arc<KnownUser>>, ViewError> {
+    pub fn user(&self, id: ResourceId, domain: &str) -> Result<Option<KnownUser>, ViewError> {
         if let Some(known) = self.known.get(id, domain) {
             return Ok(Some(known));
         }
@@ -249,7 +252,27 @@ impl Directory {
             let groups = |stored: &StoredResource| reader.groups_of(stored.id);
             reader.resource_and(ResourceType::User, id, Some(domain), groups)
         })?;
-        Ok(read.map(|(stored, groups)| self.known.keep(stored, groups, domain, read_at)))
+        let user = read.map(|(stored, groups)| KnownUser { stored, groups });
+        if let Some(user) = &user {
+            self.known.keep(user, domain, read_at);
+        }
+        Ok(user)
+    }
+
+    /// The users that a look-up by name finds, if that is nobody or one whose state was met: of one state, as a client
+    /// of that domain sees it. `None`: the list has to be read.
+    pub fn look_up(&self, query: &ListQuery, domain: &str) -> Result<Option<Option<KnownUser>>, ViewError> {
+        let found = self.with_current(|reader| reader.first_two(query, domain))?;
+        match *found {
+            [] => Ok(Some(None)),
+            // Whoever has that revision is what the filter saw, so the answer is of the state in which the user and
+            // its groups were read, be it a little earlier or later: names belong to one user at a time.
+            [(id, revision)] => {
+                let user = self.user(id, domain)?;
+                Ok(user.filter(|user| user.stored.revision == revision).map(Some))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Borrows a connection to `history.db` and calls `read` with it on this (blocking) thread.

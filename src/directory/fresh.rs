@@ -73,39 +73,14 @@ fn bounds(batch: &Step) -> Option<(Revision, Revision)> {
 
 #[cfg(test)]
 mod tests {
-    use provisioning::recorded::{Actor, Txn, Via};
-    use provisioning::{EventId, EventType, Header, Opened, Recorded, StreamId, Subject, Timestamp, TxnId};
-    use uuid::Uuid;
+    use provisioning::Subject;
 
     use super::*;
-
-    fn event(revision: u64) -> Recorded {
-        let header = Header {
-            v: Header::FORMAT,
-            stream: StreamId(Uuid::nil()),
-            revision: Revision(revision),
-            id: EventId(Uuid::nil()),
-            event_type: EventType::TokenRevoked,
-            format: 1,
-            subject: Subject::Tenant,
-            attributes: Vec::new(),
-            active: None,
-            received_at: None,
-            recorded_at: Timestamp(0),
-            actor: Actor::SYSTEM,
-            via: Via::System,
-            request: None,
-            txn: Txn { id: TxnId(Uuid::nil()), n: 1, of: 1 },
-            cause: None,
-            key: None,
-            payload: None,
-        };
-        Recorded { header, event: Opened::Erased }
-    }
+    use crate::directory::testing::recorded;
 
     fn batch(revisions: std::ops::RangeInclusive<u64>) -> Step {
         let root = [u8::try_from(*revisions.end()).unwrap(); 32];
-        Step { events: revisions.map(event).collect(), root }
+        Step { events: revisions.map(|revision| recorded(revision, Subject::Tenant)).collect(), root }
     }
 
     /// Puts batches of 10 bytes an event and takes once; answers the revisions that were taken and the root's number.

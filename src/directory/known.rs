@@ -1,63 +1,60 @@
 //! Users as they were read last, so that asking for one again costs no look-up.
 //!
-//! One store for all tenants, bounded in bytes; whoever was not asked for longest goes first. Promises: nobody is shown
-//! less than what somebody was told already. Behind the commit of the view, and before anybody hears of it, the writer
-//! forgets whom the batch was about, or everybody where it touched a group, since users show their groups; and what
-//! was read before that moment is not kept.
+//! One store for all tenants, bounded in bytes; whoever was not asked for longest goes first. Users are kept packed
+//! ([`packed`]), so that it holds a hundred thousand ordinary ones. Promises: nobody is shown less than what somebody
+//! was told already. Behind the commit of the view, and before anybody hears of it, the writer forgets whom the batch
+//! was about, or everybody where it touched a group, since users show their groups; and what was read before that
+//! moment is not kept.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+mod forms;
+mod packed;
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 use projections::current::{GroupRef, StoredResource};
-use provisioning::{Recorded, ResourceId, StreamId, Subject};
+use provisioning::{Recorded, ResourceId, Subject};
 
-/// How many bytes all users that are kept may take, at about.
-const BYTES_MAX: usize = 24 * 1024 * 1024;
-/// A larger user is not kept.
-const USER_BYTES_MAX: usize = 64 * 1024;
+use forms::Forms;
+use packed::Packed;
+
+/// How many bytes all users that are kept may take.
+const BYTES_MAX: usize = 56 * 1024 * 1024;
 /// Locks, so that threads seldom wait for each other.
 const SHARDS: usize = 16;
-/// What keeping a user takes beside what it holds: places in the map and in the list, the count of its holders.
-const PLACE_BYTES: usize = 128;
+/// Two pointers of the list.
+const LINK_BYTES: usize = 16;
+/// A place in the map: two pointers and a byte; after it has grown, half of its places are free.
+const SLOT_BYTES: usize = 2 * 17;
 
 /// A visible user and its groups, of one state.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct KnownUser {
     /// The user, with the `externalId` of the domain that was asked for.
     pub stored: StoredResource,
     /// The groups that it is a direct member of.
     pub groups: Vec<GroupRef>,
-    domain: String,
-    /// The number of moves of its tenant before it was read.
-    read_at: u64,
-}
-
-impl KnownUser {
-    fn bytes(&self) -> usize {
-        let texts = self.stored.document.len()
-            + self.stored.external_id.as_ref().map_or(0, String::len)
-            + self.domain.len();
-        let groups = self.groups.iter().map(|group| size_of::<GroupRef>() + group.display.len());
-        PLACE_BYTES + size_of::<Self>() + texts + groups.sum::<usize>()
-    }
 }
 
 #[cfg(test)]
 mod tests;
 
-type Place = (StreamId, ResourceId);
+/// The number of a tenant that is open, and one of its users.
+type Place = (u32, ResourceId);
 
 /// The users of all tenants that are kept.
 #[derive(Debug)]
 pub struct KnownUsers {
     shards: Vec<Mutex<Shard>>,
     shard_bytes_max: usize,
+    /// How many tenants were opened. One that is opened again has another number and finds nothing of before.
+    opened: AtomicU32,
 }
 
 #[derive(Debug)]
 struct Shard {
-    users: LruCache<Place, Arc<KnownUser>>,
+    users: LruCache<Place, Packed>,
     bytes: usize,
 }
 
@@ -71,7 +68,7 @@ impl KnownUsers {
     fn within(bytes_max: usize) -> Self {
         let shard = || Mutex::new(Shard { users: LruCache::unbounded(), bytes: 0 });
         let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
-        Self { shards, shard_bytes_max: bytes_max / SHARDS }
+        Self { shards, shard_bytes_max: bytes_max / SHARDS, opened: AtomicU32::new(0) }
     }
 
     fn shard(&self, place: &Place) -> MutexGuard<'_, Shard> {
@@ -83,28 +80,34 @@ impl KnownUsers {
 }
 
 impl Shard {
-    fn put(&mut self, place: Place, user: Arc<KnownUser>, bytes_max: usize) {
+    fn put(&mut self, place: Place, user: Packed, bytes_max: usize) {
         self.forget(&place);
-        self.bytes += user.bytes();
+        self.bytes += bytes_of(&user);
         self.users.put(place, user);
         while self.bytes > bytes_max
             && let Some((_, oldest)) = self.users.pop_lru()
         {
-            self.bytes -= oldest.bytes();
+            self.bytes -= bytes_of(&oldest);
         }
     }
 
     fn forget(&mut self, place: &Place) {
         if let Some(user) = self.users.pop(place) {
-            self.bytes -= user.bytes();
+            self.bytes -= bytes_of(&user);
         }
     }
+}
+
+/// Everything that keeping a user takes.
+fn bytes_of(user: &Packed) -> usize {
+    size_of::<(Place, Packed)>() + LINK_BYTES + SLOT_BYTES + user.bytes()
 }
 
 /// One tenant's part.
 pub(super) struct Known {
     all: Arc<KnownUsers>,
-    stream: StreamId,
+    number: u32,
+    forms: Forms,
     /// How often the view has moved.
     moves: AtomicU64,
     /// Who was read before this move does not count any more.
@@ -112,17 +115,21 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn of(all: &Arc<KnownUsers>, stream: StreamId) -> Self {
-        Self { all: Arc::clone(all), stream, moves: AtomicU64::new(0), valid_from: AtomicU64::new(0) }
+    /// Of a tenant that is opened now.
+    pub(super) fn of(all: &Arc<KnownUsers>) -> Self {
+        let number = all.opened.fetch_add(1, Ordering::Relaxed);
+        let (moves, valid_from) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { all: Arc::clone(all), number, forms: Forms::default(), moves, valid_from }
     }
 
     /// The user, as a client of that domain sees it, if it is kept.
-    pub(super) fn get(&self, id: ResourceId, domain: &str) -> Option<Arc<KnownUser>> {
-        let place = (self.stream, id);
+    pub(super) fn get(&self, id: ResourceId, domain: &str) -> Option<KnownUser> {
+        let place = (self.number, id);
         let mut shard = self.all.shard(&place);
         let known = shard.users.get(&place)?;
-        let counts = known.domain == domain && known.read_at >= self.valid_from.load(Ordering::SeqCst);
-        counts.then(|| Arc::clone(known))
+        let counts = known.is_of(domain) && known.read_at >= self.valid_from.load(Ordering::SeqCst);
+        // Under the lock: it takes no longer than a copy of the packed form and its allocation would.
+        if counts { known.unpack(id, &self.forms) } else { None }
     }
 
     /// To be asked before a user is read that is to be kept.
@@ -130,37 +137,31 @@ impl Known {
         self.moves.load(Ordering::SeqCst)
     }
 
-    /// Keeps a user that was read for a domain since `read_at`, unless the view has moved meanwhile.
-    pub(super) fn keep(
-        &self,
-        stored: StoredResource,
-        groups: Vec<GroupRef>,
-        domain: &str,
-        read_at: u64,
-    ) -> Arc<KnownUser> {
-        let place = (self.stream, stored.id);
-        let known = Arc::new(KnownUser { stored, groups, domain: domain.to_owned(), read_at });
-        if known.bytes() <= USER_BYTES_MAX {
-            let mut shard = self.all.shard(&place);
-            // Under the lock: a writer that moves now has yet to forget what is put in.
-            if self.moves() == read_at {
-                shard.put(place, Arc::clone(&known), self.all.shard_bytes_max);
-            }
+    /// Keeps a user that was read for a domain since `read_at`, unless the view has moved meanwhile or it is too large.
+    pub(super) fn keep(&self, user: &KnownUser, domain: &str, read_at: u64) {
+        if self.moves() != read_at {
+            return;
         }
-        known
+        let Some(packed) = Packed::of(user, domain, read_at, &self.forms) else { return };
+        let place = (self.number, user.stored.id);
+        let mut shard = self.all.shard(&place);
+        // Under the lock: a writer that moves now has yet to forget what is put in.
+        if self.moves() == read_at {
+            shard.put(place, packed, self.all.shard_bytes_max);
+        }
     }
 
     /// The view was committed with these events; `None`: with whatever.
     pub(super) fn moved(&self, events: Option<&[Recorded]>) {
         let moves = self.moves.fetch_add(1, Ordering::SeqCst) + 1;
         let is_of_group = |event: &Recorded| matches!(event.header.subject, Subject::Group(_));
-        let Some(events) = events.filter(|events| !events.iter().any(is_of_group)) else {
+        if events.is_none_or(|events| events.iter().any(is_of_group)) {
             self.valid_from.store(moves, Ordering::SeqCst);
-            return;
-        };
-        for event in events {
+        }
+        // Also where nobody counts any more: who is erased does not stay in memory until there is no room.
+        for event in events.unwrap_or_default() {
             if let Subject::User(id) = event.header.subject {
-                let place = (self.stream, id);
+                let place = (self.number, id);
                 self.all.shard(&place).forget(&place);
             }
         }

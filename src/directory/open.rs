@@ -207,7 +207,7 @@ impl Directory {
             history_position: watch::Sender::new(history.position()?.revision),
             greatest_key: AtomicU64::new(view.greatest_key()?),
             fresh: Fresh::default(),
-            known: Known::of(&shared.known, stream),
+            known: Known::of(&shared.known),
             history_wanted: Notify::new(),
             condition: condition.clone(),
             ended: AtomicBool::new(false),

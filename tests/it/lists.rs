@@ -121,6 +121,45 @@ async fn a_filter_finds_whom_it_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_by_name_shows_whoever_has_it_now_as_a_get_does() {
+    let service = TestService::start().await;
+    let (acme, ids) = house(&service).await;
+    let look_up = async |name: &str, more: &str| {
+        let filter = encoded(&format!("userName eq \"{name}\""));
+        acme.get(&format!("/Users?filter={filter}{more}")).await.expect(200)
+    };
+    let shown = async || acme.get(&format!("/Users/{}", ids[0])).await.expect(200);
+    for _ in ["read as it is asked for", "as it was read last"] {
+        let list = look_up("alice@example.com", "").await;
+        assert_eq!((&list["totalResults"], &list["Resources"]), (&json!(1), &json!([shown().await])));
+    }
+    for (more, start, found) in [
+        ("&startIndex=0&count=1", 1, "1"),
+        ("&startIndex=2", 2, ""),
+        ("&count=0", 1, ""),
+        ("&attributes=userName", 1, "1"),
+        ("&excludedAttributes=groups", 1, "1"),
+    ] {
+        let list = look_up("ALICE@example.com", more).await;
+        assert_eq!(places(&list, &ids), found, "{more}");
+        assert_eq!((&list["totalResults"], &list["startIndex"]), (&json!(1), &json!(start)), "{more}");
+        assert!(list["Resources"][0]["groups"].is_null() || !more.contains("ttributes"), "{more}");
+    }
+    let rename = |name: &str| json!([{"op": "replace", "path": "userName", "value": name}]);
+    acme.patch(&format!("/Users/{}", ids[0]), rename("alba@example.com")).await.expect(200);
+    acme.patch(&format!("/Users/{}", ids[1]), rename("alice@example.com")).await.expect(200);
+    acme.group("Drivers", &[&ids[0]]).await;
+    for (name, found) in [("alice@example.com", "2"), ("alba@example.com", "1"), ("bob@example.com", "")] {
+        assert_eq!(places(&look_up(name, "").await, &ids), found, "{name}");
+    }
+    let alba = &look_up("alba@example.com", "").await["Resources"][0];
+    assert_eq!(*alba, shown().await);
+    assert_eq!(alba["groups"].as_array().unwrap().len(), 2);
+    acme.delete(&format!("/Users/{}", ids[0])).await.expect(204);
+    assert_eq!(places(&look_up("alba@example.com", "").await, &ids), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_filter_that_cannot_hold_is_refused_with_what_would_be_right() {
     let service = TestService::start().await;
     let (acme, _) = house(&service).await;

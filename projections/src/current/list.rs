@@ -4,6 +4,7 @@
 //! documents of this page alone. Whoever asks sees to it that both, and the total, are read from one state
 //! ([`CurrentReader::snapshot`]).
 
+use provisioning::{ResourceId, Revision};
 use rusqlite::types::Value;
 use rusqlite::{Statement, params_from_iter};
 use scim::list::{ListQuery, Order, Part};
@@ -20,6 +21,24 @@ impl CurrentReader {
     /// A page of visible resources. `domain` is what `externalId` means in filter, sort and answer.
     pub fn list(&self, query: &ListQuery, domain: Option<&str>) -> Result<Page, ViewError> {
         self.page(query, domain).map_err(failed)
+    }
+
+    /// The first two visible resources that match, each with the revision of its last event, of a query of one part.
+    pub fn first_two(
+        &self,
+        query: &ListQuery,
+        domain: &str,
+    ) -> Result<Vec<(ResourceId, Revision)>, ViewError> {
+        let [part] = query.parts.as_slice() else { return Ok(Vec::new()) };
+        let first = Fragment::text("SELECT r.id, r.revision")
+            .then(matching(part, Some(domain), Visibility::Visible))
+            .then_text(" ORDER BY r.rid LIMIT 2");
+        let found = self.select(&first, |statement, values| {
+            let rows =
+                statement.query_map(params_from_iter(values), |row| Ok((read(row, 0)?, read(row, 1)?)))?;
+            rows.collect()
+        });
+        found.map_err(failed)
     }
 
     fn page(&self, query: &ListQuery, domain: Option<&str>) -> rusqlite::Result<Page> {

@@ -1,11 +1,11 @@
 //! Who is kept, and who must not be.
 
-use provisioning::recorded::{Actor, Txn, Via};
-use provisioning::{EventId, EventType, Header, Opened, Revision, Status, Timestamp, TxnId};
+use provisioning::{Revision, Status, Timestamp};
 use scim::ResourceType;
 use uuid::Uuid;
 
 use super::*;
+use crate::directory::testing::recorded;
 
 const DOMAIN: &str = "okta";
 
@@ -13,8 +13,8 @@ fn id(number: u128) -> ResourceId {
     ResourceId(Uuid::from_u128(number))
 }
 
-fn user(number: u128, document: &str) -> StoredResource {
-    StoredResource {
+fn user(number: u128, document: &str) -> KnownUser {
+    let stored = StoredResource {
         created_revision: Revision(1),
         id: id(number),
         resource_type: ResourceType::User,
@@ -24,39 +24,25 @@ fn user(number: u128, document: &str) -> StoredResource {
         created_at: Timestamp(0),
         modified_at: Timestamp(0),
         status: Status::Active,
-    }
+    };
+    KnownUser { stored, groups: Vec::new() }
 }
 
 fn about(subject: Subject) -> Recorded {
-    let header = Header {
-        v: Header::FORMAT,
-        stream: StreamId(Uuid::nil()),
-        revision: Revision(1),
-        id: EventId(Uuid::nil()),
-        event_type: EventType::UserUpdated,
-        format: 1,
-        subject,
-        attributes: Vec::new(),
-        active: None,
-        received_at: None,
-        recorded_at: Timestamp(0),
-        actor: Actor::SYSTEM,
-        via: Via::System,
-        request: None,
-        txn: Txn { id: TxnId(Uuid::nil()), n: 1, of: 1 },
-        cause: None,
-        key: None,
-        payload: None,
-    };
-    Recorded { header, event: Opened::Erased }
+    recorded(1, subject)
 }
 
 fn known() -> Known {
-    Known::of(&Arc::default(), StreamId(Uuid::nil()))
+    Known::of(&Arc::default())
 }
 
 fn keep(known: &Known, number: u128, document: &str) {
-    known.keep(user(number, document), Vec::new(), DOMAIN, known.moves());
+    known.keep(&user(number, document), DOMAIN, known.moves());
+}
+
+fn held(all: &KnownUsers) -> (usize, usize) {
+    let shards = all.shards.iter().map(|shard| shard.lock().unwrap());
+    shards.fold((0, 0), |(users, bytes), shard| (users + shard.users.len(), bytes + shard.bytes))
 }
 
 /// Keeps users 1 and 2, lets the view move, and tells which of them are kept still.
@@ -80,46 +66,140 @@ fn whoever_an_event_is_about_is_forgotten_and_everybody_where_it_is_about_a_grou
 }
 
 #[test]
-fn what_was_read_before_a_move_is_answered_once_and_not_kept() {
+fn whoever_is_forgotten_takes_no_room_also_where_a_group_was_touched() {
+    let all = Arc::default();
+    let known = Known::of(&all);
+    keep(&known, 1, "{}");
+    keep(&known, 2, "{}");
+    known.moved(Some(&[about(Subject::User(id(1))), about(Subject::Group(id(4)))]));
+    assert_eq!(held(&all).0, 1);
+    known.moved(Some(&[about(Subject::User(id(2)))]));
+    assert_eq!(held(&all), (0, 0));
+}
+
+#[test]
+fn what_was_read_before_a_move_is_not_kept() {
     let known = known();
     let began = known.moves();
     known.moved(Some(&[about(Subject::User(id(1)))]));
-    assert_eq!(known.keep(user(1, "{}"), Vec::new(), DOMAIN, began).stored, user(1, "{}"));
+    known.keep(&user(1, "{}"), DOMAIN, began);
     assert!(known.get(id(1), DOMAIN).is_none());
     keep(&known, 1, "{}");
     assert!(known.get(id(1), DOMAIN).is_some());
 }
 
 #[test]
-fn a_client_is_not_shown_what_was_read_for_another_domain_or_tenant() {
+fn a_client_is_not_shown_what_was_read_for_another_domain_or_tenant_or_before_a_tenant_was_closed() {
     let all = Arc::default();
-    let (here, there) = (Known::of(&all, StreamId(id(1).0)), Known::of(&all, StreamId(id(2).0)));
+    let (here, there) = (Known::of(&all), Known::of(&all));
     keep(&here, 1, "{}");
     assert!(here.get(id(1), "entra").is_none());
+    assert!(here.get(id(1), "okta2").is_none());
+    assert!(here.get(id(1), "okt").is_none());
     assert!(there.get(id(1), DOMAIN).is_none());
     there.moved(Some(&[about(Subject::User(id(1)))]));
     assert!(here.get(id(1), DOMAIN).is_some());
+    drop(here);
+    assert!(Known::of(&all).get(id(1), DOMAIN).is_none());
+}
+
+#[test]
+fn a_user_comes_back_as_it_was_kept() {
+    let group = |number: u128, display: &str| GroupRef { id: id(number), display: display.to_owned() };
+    let mut full = user(7, &document(7));
+    full.stored.external_id = Some("Zoë|7".to_owned());
+    full.stored.created_revision = Revision(3);
+    full.stored.revision = Revision(u64::MAX);
+    full.stored.created_at = Timestamp(-4);
+    full.stored.modified_at = Timestamp(5);
+    full.stored.status = Status::Invited;
+    full.groups = vec![group(1, "Everybody"), group(2, ""), group(3, "Zürich")];
+    let mut empty_external_id = user(8, &document(8));
+    empty_external_id.stored.external_id = Some(String::new());
+    let known = known();
+    for user in [full, empty_external_id, user(9, &document(9)), user(10, "{}"), user(11, &value(11, 5_000))]
+    {
+        known.keep(&user, DOMAIN, known.moves());
+        assert_eq!(known.get(user.stored.id, DOMAIN), Some(user));
+    }
+}
+
+/// Text that nothing makes shorter.
+fn noise(seed: u64, bytes: usize) -> String {
+    let mut state = seed;
+    let mut letter = || {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        char::from(b' ' + u8::try_from(state >> 58).unwrap())
+    };
+    std::iter::repeat_with(&mut letter).filter(|letter| !"\"\\".contains(*letter)).take(bytes).collect()
+}
+
+/// A document of that much noise.
+fn value(seed: u64, bytes: usize) -> String {
+    format!(r#"{{"userName":"{}"}}"#, noise(seed, bytes))
+}
+
+/// A user as identity providers send them, of 860 bytes.
+fn document(number: u64) -> String {
+    let [given, family, department] = [1, 2, 3].map(|nth| noise(number * 4 + nth, 10).replace(' ', "a"));
+    format!(r#"{{"userName":"{given}.{family}@example.com","name":{{"formatted":"{given} {family}","#)
+        + &format!(r#""familyName":"{family}","givenName":"{given}"}},"displayName":"{given} {family}","#)
+        + &format!(
+            r#""title":"{department} Specialist","userType":"Employee","preferredLanguage":"en-GB","locale":"en-GB","#
+        )
+        + &format!(
+            r#""timezone":"Europe/London","active":true,"emails":[{{"value":"{given}.{family}@example.com","#
+        )
+        + &format!(
+            r#""type":"work","primary":true}}],"phoneNumbers":[{{"value":"tel:+44-20-7946-{number:07}","type":"work"}}],"#
+        )
+        + &format!(
+            r#""addresses":[{{"type":"work","streetAddress":"{number} Long Acre","locality":"London","#
+        )
+        + &format!(r#""region":"Greater London","postalCode":"WC2E {number}","country":"GB"}}],"#)
+        + &format!(
+            r#""urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{{"employeeNumber":"{number:07}","#
+        )
+        + &format!(
+            r#""costCenter":"{number:04}","organization":"Example Holdings","division":"Europe","department":"{department}"}}}}"#
+        )
+}
+
+#[test]
+fn a_hundred_thousand_ordinary_users_have_room() {
+    const PART: usize = 50;
+    let all = Arc::default();
+    let known = Known::of(&all);
+    for number in 0..100_000 / PART as u64 {
+        let mut user = user(number.into(), &document(number));
+        user.stored.external_id = Some(format!("00u{number:017}"));
+        user.groups = vec![GroupRef { id: id(u128::from(number) << 64), display: "Everybody".to_owned() }];
+        known.keep(&user, DOMAIN, known.moves());
+    }
+    let (users, bytes) = held(&all);
+    assert_eq!(users, 100_000 / PART);
+    assert!(bytes * PART < BYTES_MAX, "{bytes} bytes for {users} users");
 }
 
 #[test]
 fn no_more_is_kept_than_the_bound_and_whoever_was_asked_for_last_stays() {
-    let document = "x".repeat(1_000);
     let all = Arc::new(KnownUsers::within(SHARDS * 5_000));
-    let known = Known::of(&all, StreamId(Uuid::nil()));
+    let known = Known::of(&all);
     // All in one shard.
-    let number = |nth: u128| nth << 8;
+    let number = |nth: u64| u128::from(nth) << 8;
     for nth in 0..100 {
-        keep(&known, number(nth), &document);
+        keep(&known, number(nth), &value(nth, 1_000));
         assert!(known.get(id(number(0)), DOMAIN).is_some(), "asked for again and again, {nth}");
+        let texts: usize = all.shards[0].lock().unwrap().users.iter().map(|(_, user)| user.bytes()).sum();
+        let (users, bytes) = held(&all);
+        assert!(texts >= users * 1_000 && bytes > texts && bytes <= 5_000, "{users} {texts} {bytes}");
     }
     let kept = (0..100).filter(|nth| known.get(id(number(*nth)), DOMAIN).is_some()).count();
     assert!((2..=4).contains(&kept), "{kept}");
-    let held: usize = all.shards.iter().map(|shard| shard.lock().unwrap().bytes).sum();
-    assert!(held <= 5_000, "{held}");
-    keep(&known, number(200), &"x".repeat(USER_BYTES_MAX));
-    assert!(known.get(id(number(200)), DOMAIN).is_none());
+    keep(&known, number(200), &"x".repeat(64 * 1024));
+    assert!(known.get(id(number(200)), DOMAIN).is_none(), "it is too large");
     for nth in 0..100 {
         known.moved(Some(&[about(Subject::User(id(number(nth))))]));
     }
-    assert_eq!(all.shards.iter().map(|shard| shard.lock().unwrap().bytes).sum::<usize>(), 0);
+    assert_eq!(held(&all), (0, 0));
 }

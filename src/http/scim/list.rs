@@ -10,8 +10,9 @@ use scim::{ResourceSchema, ResourceType};
 
 use super::pages::{self, PagedList};
 use super::read::derive;
-use super::render::{self, Renderer};
+use super::render::{self, Derived, Renderer};
 use super::{CONTENT_TYPE, ScimRequest, body};
+use crate::directory::KnownUser;
 use crate::http::error::Failure;
 use crate::http::trace;
 
@@ -52,9 +53,14 @@ impl ScimRequest<'_> {
             trace::results(self.http, found);
             return Ok(answer);
         }
+        // A look-up costs what a GET by id costs and is read here; anything else may look at every resource.
+        let is_lookup = query.is_lookup();
+        if is_lookup && let Some((found, body)) = self.looked_up(&query, &schemas)? {
+            trace::results(self.http, found);
+            return Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(body));
+        }
         let directory = Arc::clone(&self.directory);
         let (domain, base) = (self.client.domain.clone(), self.base.clone());
-        let is_lookup = query.is_lookup();
         let work = move || -> Result<(u64, String), ViewError> {
             directory.with_current(|reader| {
                 reader.snapshot(|| {
@@ -71,7 +77,6 @@ impl ScimRequest<'_> {
                 })
             })
         };
-        // A look-up costs what a GET by id costs and is read here; anything else may look at every resource.
         let (found, body) = if is_lookup {
             work()?
         } else {
@@ -81,4 +86,27 @@ impl ScimRequest<'_> {
         trace::results(self.http, found);
         Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(body))
     }
+
+    /// The first page of a look-up, with a user as it was read last; `None` if it has to be read as a list.
+    fn looked_up(
+        &self,
+        query: &ListQuery,
+        schemas: &[Arc<ResourceSchema>],
+    ) -> Result<Option<(u64, String)>, Failure> {
+        let ([part], [schema]) = (query.parts.as_slice(), schemas) else { return Ok(None) };
+        if query.start_index > 1 || query.count == 0 {
+            return Ok(None);
+        }
+        let Some(user) = self.directory.look_up(query, &self.client.domain)? else { return Ok(None) };
+        let renderer = Renderer { base: &self.base, schema, returned: &part.returned };
+        let bodies: Vec<String> = user.into_iter().map(|user| render_user(&renderer, user)).collect();
+        let total = bodies.len() as u64;
+        Ok(Some((total, render::list(total, query.start_index, &bodies))))
+    }
+}
+
+fn render_user(renderer: &Renderer<'_>, user: KnownUser) -> String {
+    let shows_groups = renderer.returned.wants("groups");
+    let derived = if shows_groups { Derived::Groups(user.groups) } else { Derived::Left };
+    renderer.resource(&user.stored, &derived)
 }

@@ -47,7 +47,7 @@ impl ScimRequest<'_> {
             ResourceType::User => {
                 let user = self.directory.user(id, &self.client.domain)?.ok_or_else(not_found)?;
                 let shows_groups = returned.wants("groups");
-                let derived = if shows_groups { Derived::Groups(user.groups.clone()) } else { Derived::Left };
+                let derived = if shows_groups { Derived::Groups(user.groups) } else { Derived::Left };
                 self.answer_with(&user.stored, &derived, &schema, &returned).await
             }
             ResourceType::Group => {
