@@ -20,15 +20,24 @@ impl Writer {
     }
 }
 
+/// Whoever copies, until it is done or has come to grief.
+struct Tending(Arc<Directory>);
+
+impl Drop for Tending {
+    fn drop(&mut self) {
+        self.0.tending.store(false, Ordering::Release);
+    }
+}
+
 impl Directory {
     /// Begins to copy what is due, unless somebody does already.
     pub(super) fn tend_behind_the_writer(self: &Arc<Self>) {
         if self.tending.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (directory, tasks) = (Arc::clone(self), Arc::clone(&self.tasks));
+        let (tending, tasks) = (Tending(Arc::clone(self)), Arc::clone(&self.tasks));
         self.tasks.spawn(async move {
-            tasks.block(move || directory.tend()).await;
+            tasks.block(move || tending.0.tend()).await;
         });
     }
 
@@ -45,7 +54,6 @@ impl Directory {
             let stream = self.stream;
             tracing::warn!(%stream, error = %error, "write-ahead log of log.db: {error}");
         }
-        self.tending.store(false, Ordering::Release);
     }
 
     fn tend_view(&self) -> Result<(), ViewError> {
