@@ -1,7 +1,7 @@
 //! `muster observe …`: what a tenant that is not published yet would have set off.
 
 use clap::Subcommand;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::call::{Call, Verb, View, audit, query};
 use super::table::Table;
@@ -32,6 +32,22 @@ impl Command {
     }
 }
 
+const COLUMNS: &[&str] =
+    &["recorded_at", "name", "group", "subject", "reason", "was_active", "actor.name", "request", "revision"];
+
+/// A line for each person whom a message is about: one about a group names all who lost or regained it.
+fn lines(message: &Value) -> impl Iterator<Item = Value> {
+    let is_group = message["subject"].as_str().is_some_and(|subject| subject.starts_with("groups/"));
+    let group = if is_group { &message["name"] } else { &Value::Null };
+    message["who"].as_array().into_iter().flatten().map(move |person| {
+        let mut line = json!({"name": person["name"], "group": group});
+        for member in ["recorded_at", "subject", "reason", "was_active", "actor", "request", "revision"] {
+            line[member] = message[member].clone();
+        }
+        line
+    })
+}
+
 fn report(answer: &Value) -> Table {
     let counts = answer["counts"].as_object().into_iter().flatten();
     let counts: Vec<_> = counts.map(|(reason, count)| format!("{reason} {count}")).collect();
@@ -40,9 +56,8 @@ fn report(answer: &Value) -> Table {
         Some(1) => "1 person".to_owned(),
         people => format!("{} people", people.unwrap_or_default()),
     };
-    let columns =
-        &["recorded_at", "name", "subject", "reason", "was_active", "actor.name", "request", "revision"];
-    Table::of(&answer["deprovisioning"], columns).summary(format!(
+    let messages = answer["deprovisioning"].as_array().into_iter().flatten();
+    Table::of(&messages.flat_map(lines).collect(), COLUMNS).summary(format!(
         "mode {}: {people} would have lost access ({counts}) up to revision {}",
         words::value(&answer["mode"]),
         words::value(&answer["up_to"]),
@@ -51,8 +66,6 @@ fn report(answer: &Value) -> Table {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -62,6 +75,7 @@ mod tests {
             "deprovisioning": [
                 { "revision": 8, "recorded_at": "2026-06-30T08:15:00.000000Z", "subject": "users/0190-a",
                   "name": "alice@example.com", "reason": "deactivated", "was_active": true,
+                  "who": [{ "id": "0190-a", "name": "alice@example.com" }],
                   "actor": { "kind": "client", "client": "c", "name": "default" }, "request": "0190-r" },
             ],
         });
@@ -72,6 +86,24 @@ mod tests {
                 "mode observe: 1 person would have lost access (deactivated 1, restored 1) up to revision 9\n"
             ),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn a_group_has_a_line_for_each_who_lost_it() {
+        let who = json!([{ "id": "0190-a", "name": "alice@example.com" }, { "id": "0190-b", "name": null }]);
+        let answer = json!({ "deprovisioning": [
+            { "revision": 8, "subject": "groups/0190-g", "name": "Guides", "reason": "group_lost",
+              "was_active": true, "who": who, "members": ["0190-a", "0190-b"] },
+        ]});
+        let csv = report(&answer).to_csv();
+        let lines: Vec<&str> = csv.lines().skip(1).collect();
+        assert_eq!(
+            lines,
+            [
+                ",alice@example.com,Guides,groups/0190-g,group_lost,true,,,8",
+                ",,Guides,groups/0190-g,group_lost,true,,,8",
+            ]
         );
     }
 

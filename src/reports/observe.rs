@@ -106,6 +106,15 @@ fn item(
         Subject::User(id) | Subject::Group(id) => name_of(id)?,
         _ => None,
     };
+    let who = match (&header.subject, data["members"].as_array()) {
+        (_, Some(members)) => {
+            let ids = members.iter().filter_map(Value::as_str).filter_map(ResourceId::parse);
+            let named = ids.map(|id| Ok(json!({"id": id, "name": name_of(id)?})));
+            named.collect::<Result<Vec<_>, ReportError>>()?
+        }
+        (Subject::User(id), None) => vec![json!({"id": id, "name": name})],
+        _ => Vec::new(),
+    };
     Ok(json!({
         "revision": revision,
         "recorded_at": header.recorded_at,
@@ -114,6 +123,7 @@ fn item(
         "name": name,
         "reason": data["reason"],
         "was_active": data["was_active"],
+        "who": who,
         "members": data["members"],
         "groups": data["groups"],
         "actor": parties.named(&header.actor),

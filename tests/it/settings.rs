@@ -56,6 +56,9 @@ async fn a_linked_group_takes_members_and_keeps_its_name() {
     acme.post("/Groups", group).await.refused(403, None, "group_create_refused");
     let path = format!("/admin/v1/tenants/{}/groups", acme.name);
     let made = service.admin("POST", &path, Some(json!({"displayName": "Engineering"}))).await.expect(201);
+    let again = service.admin("POST", &path, Some(json!({"displayName": "engineering"}))).await.expect(409);
+    assert_eq!(again["error"]["code"], "group_name_taken");
+    assert!(again["error"]["detail"].as_str().unwrap().contains(made["id"].as_str().unwrap()), "{again}");
     let alice = acme.user("alice@example.com").await;
     let found = acme.get("/Groups?filter=displayName%20eq%20%22engineering%22").await.expect(200);
     assert_eq!(found["Resources"][0]["id"], made["id"]);

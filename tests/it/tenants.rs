@@ -124,6 +124,11 @@ async fn a_tenant_that_cannot_be_is_refused_and_leaves_nothing_behind() {
         (json!({"tenant": "new", "settings": {"colour": "red"}}), 400, "setting_unknown"),
         (json!({"tenant": "new", "settings": {"delete": "maybe"}}), 400, "setting_invalid"),
         (json!({"tenant": "new", "settings": {"delete": 7}}), 400, "setting_invalid"),
+        (
+            json!({"tenant": "new", "settings": {"mode": "observe", "publish_from": "start"}}),
+            400,
+            "publish_from_fixed",
+        ),
         (json!({"tenant": "new", "kind": "ldap"}), 400, "body_invalid"),
         (json!({"tenant": "new", "colour": "red"}), 400, "body_invalid"),
         (json!({"name": "new"}), 400, "body_invalid"),

@@ -30,6 +30,9 @@ pub trait Directory {
     /// visible.
     fn users_named(&self, folded_user_name: &str) -> Result<Vec<ResourceId>, Self::Error>;
 
+    /// Live groups with that folded `displayName`, oldest first.
+    fn groups_named(&self, folded_display_name: &str) -> Result<Vec<ResourceId>, Self::Error>;
+
     /// Live resources of that type with that `externalId` in that domain, hidden ones too, oldest first.
     fn holders_of_external_id(
         &self,

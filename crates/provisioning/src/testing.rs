@@ -120,6 +120,14 @@ impl Model {
         }
     }
 
+    fn named(&self, resource_type: ResourceType, attribute: &str, folded: &str) -> Vec<ResourceId> {
+        let named = |resource: &&Resource| {
+            let name = resource.attributes.get(attribute).and_then(Value::as_str);
+            resource.resource_type == resource_type && name.is_some_and(|name| fold(name) == folded)
+        };
+        self.resources.values().filter(named).map(|resource| resource.id).collect()
+    }
+
     fn is_visible(&self, id: ResourceId) -> bool {
         self.resources.get(&id).is_some_and(|resource| !resource.hidden)
     }
@@ -145,11 +153,11 @@ impl Directory for Model {
     }
 
     fn users_named(&self, folded_user_name: &str) -> Result<Vec<ResourceId>, Infallible> {
-        let named = |resource: &&Resource| {
-            let name = resource.attributes.get("userName").and_then(Value::as_str);
-            name.is_some_and(|name| fold(name) == folded_user_name)
-        };
-        Ok(self.resources.values().filter(named).map(|resource| resource.id).collect())
+        Ok(self.named(ResourceType::User, "userName", folded_user_name))
+    }
+
+    fn groups_named(&self, folded_display_name: &str) -> Result<Vec<ResourceId>, Infallible> {
+        Ok(self.named(ResourceType::Group, "displayName", folded_display_name))
     }
 
     fn holders_of_external_id(

@@ -45,6 +45,16 @@ impl Directory for CurrentWriter {
         .map_err(failed)
     }
 
+    fn groups_named(&self, folded_display_name: &str) -> Result<Vec<ResourceId>, ViewError> {
+        query::all(
+            &self.connection,
+            "SELECT id FROM resources WHERE type = 'Group' AND name_folded = ?1 ORDER BY rid",
+            [folded_display_name],
+            |row| read(row, 0),
+        )
+        .map_err(failed)
+    }
+
     fn holders_of_external_id(
         &self,
         resource_type: ResourceType,

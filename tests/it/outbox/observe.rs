@@ -107,6 +107,9 @@ async fn nothing_of_a_tenant_that_observes_is_published_and_the_report_says_what
     assert_eq!(first["actor"]["name"], "default");
     assert!(first["request"].is_string() && first["recorded_at"].is_string(), "{first}");
     assert_eq!(lines[2]["members"], json!([alice]));
+    for line in [first, &lines[2]] {
+        assert_eq!(line["who"], json!([{"id": alice, "name": "alice@example.com"}]), "{line}");
+    }
     let rest = report(&service, &format!("?after={}&limit=1", told_revisions[1])).await;
     assert_eq!((&rest["counts"], &rest["deprovisioning"]), (&told["counts"], &json!([lines[2]])));
 }

@@ -23,6 +23,7 @@ pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: Document) -> 
     let Document { attributes, external_id, members } = document;
     let wanted = Target { attributes, external_id };
     check_names(&Target::default(), &wanted)?;
+    policy::check_group_name(scope, &wanted)?;
     let mut roster = Roster::of_new_group(scope);
     roster.add(members.as_deref().unwrap_or_default())?;
     unique::check(scope, None, &wanted)?;

@@ -8,6 +8,7 @@ use scim::patch::Target;
 use scim::{ScimError, ScimType};
 use serde_json::Value;
 
+use super::decision::DecideError;
 use super::scope::Scope;
 use crate::directory::Directory;
 use crate::rejection::Rejection;
@@ -54,6 +55,24 @@ pub(super) fn check_may_create<D: Directory>(scope: &Scope<'_, D>) -> Result<(),
                   Group, in Entra ID by giving the group the displayName that one has here; ask the operator for a \
                   group that is missing";
     Err(forbidden("group_create_refused", detail))
+}
+
+/// Refuses to make a second group of a name where groups are found and linked by their names, whatever their case.
+pub(super) fn check_group_name<D: Directory>(
+    scope: &Scope<'_, D>,
+    new: &Target,
+) -> Result<(), DecideError<D::Error>> {
+    let name = new.attributes.get(DISPLAY_NAME).and_then(Value::as_str);
+    let Some(name) = name.filter(|_| scope.settings().groups == Some(GroupPolicy::LinkOnly)) else {
+        return Ok(());
+    };
+    let holders = scope.directory.groups_named(&fold(name)).map_err(DecideError::Directory)?;
+    let Some(holder) = holders.first() else { return Ok(()) };
+    let detail = format!(
+        "the group {holder} has this name already, and identity providers link groups of this tenant by their names; \
+         link to that one, or choose another name"
+    );
+    Err(Rejection::Conflict { code: "group_name_taken", detail }.into())
 }
 
 /// Refuses to delete a group that is the operator's.

@@ -50,6 +50,10 @@ impl<D: Directory> Directory for Expecting<'_, D> {
         self.directory.users_named(folded_user_name)
     }
 
+    fn groups_named(&self, folded_display_name: &str) -> Result<Vec<ResourceId>, D::Error> {
+        self.directory.groups_named(folded_display_name)
+    }
+
     fn holders_of_external_id(
         &self,
         resource_type: ResourceType,

@@ -1,5 +1,6 @@
 //! From the text of a profile to the profile, or to everything that is wrong with it.
 
+use scim::attribute_path::AttributePath;
 use scim::kept::Kept;
 use scim::schemas::Additions;
 use serde_json::Value;
@@ -139,6 +140,23 @@ fn check_together(source: &Source<'_>, settings: &Settings, mistakes: &mut Vec<M
         mistakes.push(source.mistake(&[Step::Key("schemas")], detail(&rejection)));
     }
     check_additions_are_kept(source, settings, &additions, mistakes);
+    check_enforced_are_kept(source, settings, mistakes);
+}
+
+/// Where nothing of an attribute is kept there is nothing to enforce, unless groups have one of that name.
+fn check_enforced_are_kept(source: &Source<'_>, settings: &Settings, mistakes: &mut Vec<Mistake>) {
+    let schemas = settings.all_attributes();
+    let Some(Ok(kept)) = settings.attributes.as_ref().map(|paths| Kept::read(paths, &schemas.user)) else {
+        return;
+    };
+    for (index, path) in settings.enforce_canonical_values.iter().flatten().enumerate() {
+        let of_groups = AttributePath::parse(path).is_ok_and(|path| path.resolve(&schemas.group).is_some());
+        if !of_groups && !kept.keeps_some(path, &schemas.user) {
+            let place = [Step::Key("enforce_canonical_values"), Step::Index(index)];
+            let problem = format!("{path} is not kept: put it into attributes as well, or leave it out here");
+            mistakes.push(source.mistake(&place, problem));
+        }
+    }
 }
 
 fn check_additions_are_kept(

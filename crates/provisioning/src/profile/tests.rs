@@ -158,6 +158,13 @@ fn settings_do_not_contradict_each_other() {
         ),
         &["line 4: unknown_members: contradicts groups", "line 5: schemas.Group: contradicts groups"],
     );
+    let kept = |more: &str| {
+        format!("{base}attributes = ['userName', 'active'{more}]\nenforce_canonical_values = ['emails.type']")
+    };
+    check_mistakes(&kept(""), &["line 4: enforce_canonical_values[0]: emails.type is not kept"]);
+    for more in [", 'emails'", ", 'emails[type eq \"work\"]'"] {
+        read(&kept(more)).expect("something of it is kept");
+    }
     check_mistakes(
         &format!(
             "{base}initial = 'invited'\n[[schemas.User]]\nid = 'urn:ietf:params:scim:schemas:core:2.0:User'\nattributes = [{{ name = 'status' }}]"

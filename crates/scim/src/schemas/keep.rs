@@ -1,6 +1,7 @@
 //! Which attributes a tenant keeps, as an operator writes it: PATCH paths, found in the schemas.
 
 use super::{COMMON, SchemaError};
+use crate::attribute_path::AttributePath;
 use crate::filter::{CompareOp, Filter};
 use crate::fold::fold;
 use crate::kept::{Kept, KeptPath};
@@ -46,6 +47,18 @@ impl Kept {
         };
         read_path(path, schema)
             .is_ok_and(|wanted| wanted.iter().all(|wanted| self.0.iter().any(|kept| covers(kept, wanted))))
+    }
+
+    /// Whether anything of the attribute that a path names is kept; a path that names none is no matter of this.
+    pub fn keeps_some(&self, path: &str, schema: &ResourceSchema) -> bool {
+        let path = AttributePath::parse(path).ok();
+        let Some(found) = path.as_ref().and_then(|path| path.resolve(schema)) else { return true };
+        let extension = found.extension.map(|extension| extension.id.as_str());
+        match (found.attribute, found.sub_attribute) {
+            (Some(attribute), Some(part)) => self.has_part(extension, &attribute.name, &part.name),
+            (Some(attribute), None) => self.has(extension, &attribute.name),
+            (None, _) => true,
+        }
     }
 }
 

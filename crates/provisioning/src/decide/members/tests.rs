@@ -169,6 +169,10 @@ impl Directory for Counting {
         self.model.users_named(folded_user_name)
     }
 
+    fn groups_named(&self, folded_display_name: &str) -> Result<Vec<ResourceId>, Infallible> {
+        self.model.groups_named(folded_display_name)
+    }
+
     fn holders_of_external_id(
         &self,
         resource_type: ResourceType,

@@ -23,6 +23,10 @@ fn groups_that_are_only_linked_are_made_and_named_by_operators() {
     let detail = refused(house.post_group(10, json!({"displayName": "G"})), "group_create_refused");
     assert!(detail.contains("Link Group"), "{detail}");
     by_operator(&mut house, 10, "Engineering").unwrap();
+    for again in ["Engineering", "ENGINEERING"] {
+        let detail = refused(by_operator(&mut house, 11, again), "group_name_taken");
+        assert!(detail.contains(&uuid(10).to_string()), "the first one is named: {detail}");
+    }
     refused(house.delete_group(10), "group_delete_refused");
     refused(house.delete_group(11), "not found");
     let rename = |name: &str| json!([{"op": "replace", "value": {"displayName": name}}]);
