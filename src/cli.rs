@@ -202,4 +202,25 @@ mod tests {
         }
         check(&Cli::command(), "muster");
     }
+
+    #[test]
+    fn commands_that_people_are_told_can_be_run_as_they_are_printed() {
+        let told = crate::explanations::all().flat_map(|explanation| {
+            explanation.remedies.iter().map(|remedy| (explanation.code.clone(), remedy.r#do.clone()))
+        });
+        let traps = crate::reports::told_by_traps();
+        let traps = traps.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let mut commands = 0;
+        for (code, text) in told.chain(traps) {
+            for command in text.split('`').filter(|part| part.starts_with("muster ")) {
+                let places = [("<n>", "5"), ("<revision>", "7"), ("<tenant>", "acme")];
+                let command =
+                    places.iter().fold(command.to_owned(), |text, (place, name)| text.replace(place, name));
+                let parsed = Cli::try_parse_from(command.split_whitespace());
+                assert!(parsed.is_ok(), "{code}: `{command}`: {}", parsed.unwrap_err());
+                commands += 1;
+            }
+        }
+        assert!(commands > 20, "{commands}");
+    }
 }

@@ -1,13 +1,17 @@
 //! What went wrong, why, who has to mend it and how: by the stable code of a failure.
 //!
 //! There is one table, and people read it too: `docs/errors.md`. A code is a heading; its text is what went wrong;
-//! a line `Client:` is what the identity provider's administrator does, `Operator:` what whoever runs Muster does,
-//! `Nobody:` why there is nothing to do. Where no line is, a status says who: 5xx passes by itself, 4xx is the
-//! client's to mend as the text says. Tests hold the page against the codes in the source.
+//! a line `Client:` is what the identity provider's administrator does, `Okta:` what only Okta's does instead of all
+//! others, `Operator:` what whoever runs Muster does, `Nobody:` why there is nothing to do. Where no line is, a
+//! status says who: 5xx passes by itself, 4xx is the client's to mend as the text says. Tests hold the page against
+//! the codes in the source.
+//!
+//! In commands stand `<tenant>` and `<client>`, which whoever knows them puts in.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use provisioning::tenancy::ClientKind;
 use serde::Serialize;
 
 const PAGE: &str = include_str!("../docs/errors.md");
@@ -31,6 +35,9 @@ pub struct Remedy {
     pub who: Who,
     /// What.
     pub r#do: String,
+    /// The only identity provider with which it helps; there it stands in place of all others.
+    #[serde(skip)]
+    pub only: Option<ClientKind>,
 }
 
 /// What is known of a code.
@@ -45,6 +52,18 @@ pub struct Explanation {
     /// The statuses with which it is answered.
     #[serde(skip)]
     pub statuses: Vec<u16>,
+}
+
+impl Explanation {
+    /// What can be done where that identity provider asked.
+    pub fn remedies_for(&self, kind: Option<ClientKind>) -> Vec<&Remedy> {
+        let only = |kind| self.remedies.iter().filter(move |remedy| remedy.only == kind);
+        if kind.is_some() && only(kind).next().is_some() {
+            only(kind).collect()
+        } else {
+            only(None).collect()
+        }
+    }
 }
 
 static ALL: LazyLock<BTreeMap<&'static str, Explanation>> = LazyLock::new(|| read(PAGE));
@@ -79,18 +98,22 @@ fn section(code: &str, text: &str) -> Explanation {
             None => why.push(without_links(line)),
         }
     }
-    if remedies.is_empty() {
+    if !remedies.iter().any(|remedy| remedy.only.is_none()) {
         remedies.push(by_status(&statuses));
     }
     Explanation { code: code.to_owned(), why: why.join(" "), remedies, statuses }
 }
 
 fn remedy(line: &str) -> Option<Remedy> {
-    let (who, rest) =
-        [("Client: ", Who::IdentityProvider), ("Operator: ", Who::Operator), ("Nobody: ", Who::Nobody)]
-            .into_iter()
-            .find_map(|(label, who)| Some((who, line.strip_prefix(label)?)))?;
-    Some(Remedy { who, r#do: capital(&without_links(rest)) })
+    const LABELS: [(&str, Who, Option<ClientKind>); 4] = [
+        ("Client: ", Who::IdentityProvider, None),
+        ("Okta: ", Who::IdentityProvider, Some(ClientKind::Okta)),
+        ("Operator: ", Who::Operator, None),
+        ("Nobody: ", Who::Nobody, None),
+    ];
+    let (who, only, rest) =
+        LABELS.into_iter().find_map(|(label, who, only)| Some((who, only, line.strip_prefix(label)?)))?;
+    Some(Remedy { who, r#do: capital(&without_links(rest)), only })
 }
 
 fn by_status(statuses: &[u16]) -> Remedy {
@@ -99,7 +122,7 @@ fn by_status(statuses: &[u16]) -> Remedy {
     } else {
         (Who::IdentityProvider, "Mend what the identity provider sends, as the text says.")
     };
-    Remedy { who, r#do: text.to_owned() }
+    Remedy { who, r#do: text.to_owned(), only: None }
 }
 
 fn statuses(first: &str) -> Vec<u16> {
@@ -149,7 +172,8 @@ mod tests {
     fn a_section_says_why_and_who_does_what() {
         let page = "# Errors\n\n### a_code\n\n409 `uniqueness`. Somebody has it ([more](x.md#y)).\nAnd more.\n\
                     Client: change one.\nOperator: `muster x`.\n\n### other\n\n503. Not now.\n\n## Next\n\n### third\n\n\
-                    400. Wrong.\n### fourth\n\n404. Gone.\nNobody: it comes back.\n";
+                    400. Wrong.\n### fourth\n\n404. Gone.\nOkta: ask again.\n\
+                    Nobody: it comes back.\n";
         let read = read(page);
         let code = &read["a_code"];
         assert_eq!(code.why, "Somebody has it (more). And more.");
@@ -159,7 +183,11 @@ mod tests {
         assert_eq!(remedies, [(Who::IdentityProvider, "Change one."), (Who::Operator, "`muster x`.")]);
         assert_eq!(read["other"].remedies[0].who, Who::Nobody);
         assert_eq!(read["third"].remedies[0].who, Who::IdentityProvider);
-        assert_eq!(read["fourth"].remedies[0].who, Who::Nobody);
+        let fourth =
+            |kind| read["fourth"].remedies_for(kind).into_iter().map(|it| it.who).collect::<Vec<_>>();
+        assert_eq!(fourth(None), [Who::Nobody]);
+        assert_eq!(fourth(Some(ClientKind::Entra)), [Who::Nobody]);
+        assert_eq!(fourth(Some(ClientKind::Okta)), [Who::IdentityProvider]);
     }
 
     #[test]
@@ -187,7 +215,7 @@ mod tests {
             ("resource_not_found", Nobody),
         ] {
             let explained = of(code).unwrap_or_else(|| panic!("{code} is explained"));
-            assert_eq!(explained.remedies[0].who, who, "{code}");
+            assert_eq!(explained.remedies_for(None)[0].who, who, "{code}");
         }
     }
 

@@ -7,6 +7,7 @@ mod access;
 mod events;
 mod observe;
 mod outbox;
+mod remedies;
 mod requests;
 mod setup;
 mod tenants;
@@ -122,6 +123,12 @@ impl Report {
             Self::Text(text) => serde_json::from_str(&text).expect("a report is JSON"),
         }
     }
+}
+
+/// What traps tell people to do, by their names.
+#[cfg(test)]
+pub fn told_by_traps() -> Vec<(&'static str, &'static str)> {
+    why::told_by_traps()
 }
 
 /// Answers a report; `path` are the segments behind `/`, beginning with `admin`/`audit` and `v1`.

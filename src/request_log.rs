@@ -19,6 +19,7 @@ mod prune;
 mod reading;
 mod reads;
 mod secrets;
+mod tallies;
 mod writer;
 
 use std::collections::HashMap;
@@ -35,10 +36,11 @@ use crate::clock::Clock;
 use crate::config::RequestLogConfig;
 use crate::directory::Directory;
 use crate::telemetry::Metrics;
-pub use entry::{Entry, Outcome};
+pub use entry::{Entry, Outcome, Undone};
 pub use prune::run as prune_regularly;
 pub use reading::{Detail, Reader, ReadingError, Row, Totals, Wanted};
 use reads::{Place, Reads};
+pub use tallies::Tally;
 use writer::Writer;
 
 /// The file of a tenant, in its folder.

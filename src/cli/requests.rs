@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::api::Api;
 use super::call::{Call, Verb, View, audit, path, query};
@@ -217,9 +217,10 @@ fn text(request: &Value) -> String {
     text
 }
 
-/// What happened, why, who mends it and how.
+/// What happened, how often, why, who mends it and how.
 pub(super) fn explained(text: &mut String, finding: &Value) {
-    writeln!(text, "{}", words::value(&finding["code"])).expect("writing to a String does not fail");
+    let settled = if finding["settled"] == true { "  (settled: it has succeeded since)" } else { "" };
+    writeln!(text, "{}{settled}", words::value(&finding["code"])).expect("writing to a String does not fail");
     let mut field = |label: &str, value: &Value| {
         if !value.is_null() {
             writeln!(text, "  {label:<8} {}", words::value(value))
@@ -227,22 +228,38 @@ pub(super) fn explained(text: &mut String, finding: &Value) {
         }
     };
     field("Happened", &finding["detail"]);
+    field("When", &counted(finding).into());
     field("Why", &finding["why"]);
+    field("Notes", finding.get("notes").filter(|notes| **notes != json!([])).unwrap_or(&Value::Null));
     for remedy in finding["remedies"].as_array().into_iter().flatten() {
-        let who = match remedy["who"].as_str() {
-            Some("identity_provider") => "the administrator of the identity provider",
-            Some("operator") => "the operator of Muster",
-            _ => "nobody",
-        };
-        field("Who", &Value::from(who));
+        field("Who", &who(remedy).into());
         field("Do", &remedy["do"]);
     }
 }
 
+/// Who mends something.
+pub(super) fn who(remedy: &Value) -> &'static str {
+    match remedy["who"].as_str() {
+        Some("identity_provider") => "the administrator of the identity provider",
+        Some("operator") => "the operator of Muster",
+        _ => "nobody",
+    }
+}
+
+/// How many requests it was, when the last one came, and its id; `None` where there is nothing to count.
+pub(super) fn counted(finding: &Value) -> Option<String> {
+    let requests = finding["requests"].as_u64();
+    let at = finding["last_at"].as_str().map(|at| format!("the last at {}", words::printable(at)));
+    let id = finding["request"].as_str().map(|id| format!("request {}", words::printable(id)));
+    let requests =
+        requests.map(|requests| format!("{requests} request{}", if requests == 1 { "" } else { "s" }));
+    let at = if requests.is_some() { at } else { finding["last_at"].as_str().map(words::printable) };
+    let told: Vec<String> = [requests, at, id].into_iter().flatten().collect();
+    (!told.is_empty()).then(|| told.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -4,11 +4,14 @@ use clap::Args;
 use serde_json::Value;
 
 use super::call::{Call, Verb, View, audit, query};
-use super::requests::{explained, line};
+use super::requests::{counted, explained, line, who};
 use super::words;
 
 /// Requests that are shown to people; JSON has more of them.
 const SHOWN_REQUESTS_MAX: usize = 20;
+
+/// Verdicts that leave open why.
+const UNEXPLAINED: [&str; 4] = ["never_seen", "not_seen", "looked_up_never_created", "named_never_created"];
 
 #[derive(Debug, Args)]
 pub(super) struct Command {
@@ -30,6 +33,8 @@ fn text(answer: &Value) -> String {
     let list = |name: &str| answer[name].as_array().map_or(&[][..], Vec::as_slice);
     let verdict = match answer["verdict"].as_str().unwrap_or_default() {
         "never_seen" => "never seen in any request",
+        "not_seen" => "not seen in any request that could be looked at",
+        "reached_no_tenant" => "named only in requests that reached no tenant",
         "looked_up_never_created" => "looked up, and never created",
         "named_never_created" => "named in requests, and never created",
         "refused" => "the last attempt was refused",
@@ -56,19 +61,55 @@ fn text(answer: &Value) -> String {
         text.push('\n');
         explained(&mut text, finding);
     }
-    for (name, heading) in [
-        ("door", "Refused, and may be about anybody"),
-        ("elsewhere", "Named in requests that reached no tenant"),
-    ] {
-        if !list(name).is_empty() {
-            text.extend(["\n", heading, "\n"]);
-        }
-        for finding in list(name) {
-            text.push('\n');
-            explained(&mut text, finding);
-        }
+    // Whoever is told what is the matter need not search elsewhere.
+    if UNEXPLAINED.contains(&answer["verdict"].as_str().unwrap_or_default()) {
+        hidden(&mut text, list("hidden"));
+        door(&mut text, list("door"));
+    }
+    if !list("elsewhere").is_empty() {
+        text.push_str("\nNamed in requests that reached no tenant\n");
+    }
+    for finding in list("elsewhere") {
+        text.push('\n');
+        explained(&mut text, finding);
+    }
+    if let Some(first) = answer["log"]["first_at"].as_str() {
+        let [logged, dropped, pruned] =
+            ["logged", "dropped", "pruned"].map(|name| words::value(&answer["log"][name]));
+        let counts = format!("{logged} requests, {dropped} dropped, {pruned} removed since");
+        text.extend(["\nthe request log begins at ", &words::printable(first), ": ", &counts]);
     }
     text + &format!("\nlog position {}\n", words::value(&answer["position"]))
+}
+
+/// Where somebody may be whom no request names.
+fn hidden(text: &mut String, kinds: &[Value]) {
+    if !kinds.is_empty() {
+        text.push_str("\nWhat may hide this person\n");
+    }
+    for kind in kinds {
+        let [what, why] = ["what", "why"].map(|name| words::value(&kind[name]));
+        text.extend(["  ", &what, "  ", &counted(kind).unwrap_or_default()]);
+        if kind["codes"].as_array().is_some_and(|codes| !codes.is_empty()) {
+            text.extend([" (", &words::value(&kind["codes"]), ")"]);
+        }
+        text.extend(["\n    ", &why, "\n"]);
+    }
+}
+
+/// Refusals that name nobody: what, how often, when, and the likeliest remedy.
+fn door(text: &mut String, findings: &[Value]) {
+    if !findings.is_empty() {
+        text.push_str("\nRefused, and may be about anybody\n");
+    }
+    for finding in findings {
+        let code = words::value(&finding["code"]);
+        text.extend(["  ", &code, "  ", &counted(finding).unwrap_or_default(), "\n"]);
+        let remedy = &finding["remedies"][0];
+        if !remedy.is_null() {
+            text.extend(["    ", who(remedy), ": ", &words::value(&remedy["do"]), "\n"]);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -86,16 +127,24 @@ mod tests {
                 "route": "/Users", "path": "/acme/scim/v2/Users", "filter": null, "status": 409,
                 "outcome": "refused", "code": "user_name_taken", "results": null, "requests": 1,
             }],
-            "findings": [{
-                "code": "user_name_taken", "why": "Another user has this `userName`.",
-                "detail": "user 0190 has this userName", "remedies": [
-                    {"who": "identity_provider", "do": "Match existing users."},
-                    {"who": "operator", "do": "`muster tenant update`."},
-                ],
-            }],
-            "door": [{"code": "token_expired", "why": "The token's time is over.", "detail": null,
-                      "remedies": [{"who": "operator", "do": "Issue another."}]}],
-            "elsewhere": [],
+            "findings": [
+                {
+                    "code": "user_name_taken", "why": "Another user has this `userName`.", "settled": false,
+                    "detail": "user 0190 has this userName", "requests": 2, "request": "0191",
+                    "last_at": "2026-11-22T06:02:11.000000Z", "remedies": [
+                        {"who": "identity_provider", "do": "Match existing users."},
+                        {"who": "operator", "do": "`muster tenant update`."},
+                    ],
+                },
+                {
+                    "code": "tolerated", "why": "It was rewritten.", "notes": ["entra.bool_string"],
+                    "last_at": "2026-11-22T06:02:10.000000Z", "request": "0190",
+                    "remedies": [{"who": "nobody", "do": "Nothing."}],
+                },
+                {"code": "wrong_type", "why": "It has another type.", "detail": null, "settled": true},
+            ],
+            "door": [{"code": "token_expired", "remedies": []}], "hidden": [], "elsewhere": [],
+            "log": {"first_at": "2026-11-01T00:00:00.000000Z", "logged": 7, "dropped": 0, "pruned": 0},
         });
         insta::assert_snapshot!(text(&answer), @r"
         alice@example.com  tenant acme: the last attempt was refused
@@ -104,20 +153,63 @@ mod tests {
 
         user_name_taken
           Happened user 0190 has this userName
+          When     2 requests, the last at 2026-11-22T06:02:11.000000Z, request 0191
           Why      Another user has this `userName`.
           Who      the administrator of the identity provider
           Do       Match existing users.
           Who      the operator of Muster
           Do       `muster tenant update`.
 
-        Refused, and may be about anybody
+        tolerated
+          When     2026-11-22T06:02:10.000000Z, request 0190
+          Why      It was rewritten.
+          Notes    entra.bool_string
+          Who      nobody
+          Do       Nothing.
 
-        token_expired
-          Why      The token's time is over.
-          Who      the operator of Muster
-          Do       Issue another.
+        wrong_type  (settled: it has succeeded since)
+          Why      It has another type.
 
+        the request log begins at 2026-11-01T00:00:00.000000Z: 7 requests, 0 dropped, 0 removed since
         log position 9
+        ");
+    }
+
+    #[test]
+    fn whoever_is_not_found_is_told_where_they_may_be() {
+        let at = "2026-11-22T06:02:11.000000Z";
+        let answer = json!({
+            "tenant": "acme", "user": "bob", "verdict": "not_seen", "findings": [], "requests": [],
+            "hidden": [
+                {"what": "unread", "why": "Refused unread.", "requests": 2, "last_at": at, "request": "0190",
+                 "codes": ["body_too_large", "token_expired"]},
+                {"what": "dropped", "why": "They have no row.", "requests": 1, "last_at": null, "codes": []},
+            ],
+            "door": [{"code": "token_expired", "why": "The token's time is over.", "detail": null, "requests": 2,
+                      "last_at": at, "request": "0190",
+                      "remedies": [{"who": "operator", "do": "Issue another."}]}],
+            "elsewhere": [{"code": "tenant_not_found", "why": "No tenant has it.", "remedies": []}],
+            "position": 3,
+        });
+        insta::assert_snapshot!(text(&answer), @r"
+        bob  tenant acme: not seen in any request that could be looked at
+
+        What may hide this person
+          unread  2 requests, the last at 2026-11-22T06:02:11.000000Z, request 0190 (body_too_large, token_expired)
+            Refused unread.
+          dropped  1 request
+            They have no row.
+
+        Refused, and may be about anybody
+          token_expired  2 requests, the last at 2026-11-22T06:02:11.000000Z, request 0190
+            the operator of Muster: Issue another.
+
+        Named in requests that reached no tenant
+
+        tenant_not_found
+          Why      No tenant has it.
+
+        log position 3
         ");
     }
 
@@ -125,7 +217,7 @@ mod tests {
     fn nobody_was_ever_asked_about_is_an_answer() {
         let answer = json!({
             "tenant": "acme", "user": "bob", "verdict": "never_seen", "findings": [], "requests": [], "door": [],
-            "elsewhere": [], "position": 3,
+            "hidden": [], "elsewhere": [], "position": 3,
         });
         assert_eq!(text(&answer), "bob  tenant acme: never seen in any request\n\nlog position 3\n");
     }

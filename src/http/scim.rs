@@ -180,9 +180,13 @@ async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> R
         }
     };
     let directory = Arc::clone(&client.directory);
-    check_address(http, &directory, base_path)?;
     let strict = directory.tenancy().settings.is_strict();
-    deviations::tolerate(http, strict, &notes)?;
+    let admitted =
+        check_address(http, &directory, base_path).and_then(|()| deviations::tolerate(http, strict, &notes));
+    if let Err(refused) = admitted {
+        body::glimpse(http, payload).await;
+        return Err(refused);
+    }
     let Some(route) = route else {
         body::glimpse(http, payload).await;
         let detail = "there is nothing at this path below the tenant's SCIM base URL; the endpoints are /Users, \
@@ -232,8 +236,15 @@ impl ScimRequest<'_> {
                     return Err(Failure::method_not_allowed(route.allowed()));
                 }
                 let id = match method {
-                    Method::PUT => self.id_to_put_to(resource_type, id)?,
-                    _ => resource_id(resource_type, id)?,
+                    Method::PUT => self.id_to_put_to(resource_type, id),
+                    _ => resource_id(resource_type, id),
+                };
+                let id = match id {
+                    Ok(id) => id,
+                    Err(refused) => {
+                        body::glimpse(self.http, payload).await;
+                        return Err(refused);
+                    }
                 };
                 match method {
                     Method::PUT => self.replace(resource_type, id, payload).await,

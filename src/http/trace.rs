@@ -17,13 +17,16 @@ use scim::dialect::Notes;
 use super::error::{ERROR_CODE_HEADER, Failure};
 use super::{House, context};
 use crate::directory::{Directory, WriteError};
-use crate::request_log::Entry;
+use crate::request_log::{Entry, Undone};
 
 /// A larger body is not looked at by the log.
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// The most characters of a `User-Agent` that are kept.
 const USER_AGENT_CHARACTERS_MAX: usize = 256;
+
+/// The most operations of a bulk request of which is kept why they were not carried out.
+const UNDONE_OPERATIONS_MAX: usize = 1_000;
 
 /// What was noted.
 #[derive(Default)]
@@ -38,6 +41,7 @@ struct Trace {
     body: Option<Vec<u8>>,
     body_bytes: usize,
     detail: Option<String>,
+    operations: Vec<Undone>,
 }
 
 fn note(http: &HttpRequest, change: impl FnOnce(&mut Trace)) {
@@ -125,6 +129,12 @@ pub(super) fn failed(http: &HttpRequest, failure: &Failure) {
     note(http, |trace| trace.detail = Some(failure.detail.clone()));
 }
 
+/// Which operations of a bulk request were not carried out, as far as their number can be told.
+pub(super) fn undone(http: &HttpRequest, mut operations: Vec<Undone>) {
+    operations.truncate(UNDONE_OPERATIONS_MAX);
+    note(http, |trace| trace.operations = operations);
+}
+
 /// Hands a SCIM request that was answered to the log.
 pub(super) fn log<B>(house: &House, answer: &ServiceResponse<B>, duration: Duration) {
     let http = answer.request();
@@ -153,6 +163,7 @@ pub(super) fn log<B>(house: &House, answer: &ServiceResponse<B>, duration: Durat
         status,
         code: code.map(str::to_owned),
         detail: trace.detail,
+        operations: trace.operations,
         results: trace.results,
         resource: trace.resource.or_else(|| named(http.path(), route)),
         revisions: trace.revisions,

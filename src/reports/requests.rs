@@ -3,9 +3,9 @@
 use provisioning::{ClientId, TokenId};
 use serde_json::{Value, json};
 
+use super::remedies::explained;
 use super::{Parameters, ReportError};
 use crate::directory::Directory;
-use crate::explanations;
 use crate::request_log::{Reader, ReadingError, Row, Wanted};
 
 /// Requests on a page, where the caller does not say, and whatever the caller says.
@@ -59,7 +59,7 @@ pub(super) fn show(directory: &Directory, id: &str) -> Result<Value, ReportError
     };
     let mut shown = item(directory, &reader, &row);
     shown["contents"] = json!(reader.detail(&row));
-    shown["explanations"] = explained(row.code.as_deref());
+    shown["explanations"] = explained(directory, &row);
     Ok(shown)
 }
 
@@ -69,12 +69,6 @@ pub(super) fn names_of(directory: &Directory, name: &str) -> Result<Vec<String>,
     let ids = directory.with_history(|history| history.users_known_as(name))?;
     let ids = ids.iter().map(ToString::to_string);
     Ok(std::iter::once(name.to_owned()).chain(ids).collect())
-}
-
-/// What the codes of a request mean.
-pub(super) fn explained(codes: Option<&str>) -> Value {
-    let codes = codes.into_iter().flat_map(|codes| codes.split(", "));
-    json!(codes.filter_map(explanations::of).collect::<Vec<_>>())
 }
 
 /// A row as it is answered everywhere.

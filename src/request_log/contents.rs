@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::body;
-use super::entry::Entry;
+use super::entry::{Entry, Undone};
 use super::filter_shape;
 use super::names::Names;
 use super::secrets::{self, Secrets};
@@ -37,6 +37,8 @@ struct Kept<'e> {
     user_agent: Option<&'e str>,
     body_bytes: usize,
     detail: Option<&'e str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    operations: &'e [Undone],
     notes: Vec<Noted<'e>>,
 }
 
@@ -93,6 +95,7 @@ pub(super) fn of(entry: &Entry, secrets: &Secrets) -> Contents {
         user_agent: entry.user_agent.as_deref().map(without_tokens),
         body_bytes: entry.body_bytes,
         detail: entry.detail.as_deref(),
+        operations: &entry.operations,
         notes: entry.notes.iter().map(Noted::of).collect(),
     };
     let kept = written(&kept, body.as_deref());

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use provisioning::{ClientId, RequestId, ResourceId, Timestamp, TokenId};
 use scim::dialect::Notes;
+use serde::Serialize;
 
 use crate::directory::Directory;
 
@@ -39,6 +40,8 @@ pub struct Entry {
     pub code: Option<String>,
     /// What the caller was told about it.
     pub detail: Option<String>,
+    /// Which operations of a bulk request were not carried out.
+    pub operations: Vec<Undone>,
     /// How many resources a list found.
     pub results: Option<u64>,
     /// The resource that was made, or that the path names.
@@ -55,6 +58,19 @@ pub struct Entry {
     pub body: Option<Vec<u8>>,
     /// How large the body was.
     pub body_bytes: usize,
+}
+
+/// An operation of a bulk request that was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Undone {
+    /// Its place in the request, from 1.
+    pub number: usize,
+    /// The status that it was answered with; none if it was left because others had failed.
+    pub status: Option<u16>,
+    /// Why it failed.
+    pub code: Option<&'static str>,
+    /// What the caller was told about it.
+    pub detail: Option<String>,
 }
 
 /// What became of a request.

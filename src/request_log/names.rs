@@ -19,6 +19,12 @@ const NAME_BYTES_MAX: usize = 1_024;
 /// Members whose texts name somebody; also with a path before them (`emails[…].value`).
 const NAMING: [&str; 5] = ["userName", "value", "id", "externalId", "$ref"];
 
+/// What compares with a value in a filter.
+const COMPARISONS: [&str; 9] = ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"];
+
+/// Values that name nobody.
+const LITERALS: [&str; 3] = ["true", "false", "null"];
+
 /// How a name is written so that two that are the same are equal.
 pub(crate) fn same_name(name: &str) -> String {
     fold::fold(name.trim())
@@ -120,16 +126,57 @@ impl Names {
         }
     }
 
-    /// The texts in quotes, and bare words with an `@`, which only an address has.
+    /// The texts in quotes, whatever stands behind an operator, as some providers write values without quotes or in
+    /// single ones, and bare words with an `@`, which only an address has.
     pub(super) fn add_quoted(&mut self, filter: &str) {
         let mut parts = filter.split('"');
         while let Some(outside) = parts.next() {
-            if outside.contains('@') {
-                outside.split_whitespace().filter(|word| word.contains('@')).for_each(|word| self.add(word));
-            }
+            self.add_unquoted(outside);
             if let Some(inside) = parts.next() {
                 self.add(inside);
             }
+        }
+    }
+
+    fn add_unquoted(&mut self, text: &str) {
+        let is_end = |c: char| c.is_whitespace() || "()[]".contains(c);
+        let (mut rest, mut is_compared) = (text, false);
+        loop {
+            rest = rest.trim_start_matches(is_end);
+            if rest.is_empty() {
+                return;
+            }
+            let single = rest.strip_prefix('\'').and_then(|behind| behind.split_once('\''));
+            let (word, behind) =
+                single.unwrap_or_else(|| rest.split_at(rest.find(is_end).unwrap_or(rest.len())));
+            if (is_compared && !LITERALS.contains(&word)) || word.contains('@') {
+                self.add(word);
+            }
+            is_compared = COMPARISONS.iter().any(|operator| operator.eq_ignore_ascii_case(word));
+            rest = behind;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_filters_are_names_however_they_are_quoted() {
+        for (filter, names) in [
+            (r#"userName eq "Alice Smith" and active eq true"#, vec!["alice smith"]),
+            ("userName eq alice", vec!["alice"]),
+            ("externalId EQ 00ujl and (userName sw bob)", vec!["00ujl", "bob"]),
+            ("userName eq 'Alice Smith' or id eq 7", vec!["7", "alice smith"]),
+            ("userName eq 'it", vec!["'it"]),
+            ("members[value eq 0190]", vec!["0190"]),
+            ("alice@example.com", vec!["alice@example.com"]),
+            ("userName pr and title", vec![]),
+        ] {
+            let mut found = Names::default();
+            found.add_quoted(filter);
+            assert_eq!(found.into_found().into_iter().collect::<Vec<_>>(), names, "{filter}");
         }
     }
 }

@@ -101,7 +101,7 @@ pub struct Totals {
 }
 
 /// A tenant's request log.
-pub struct Reader(Option<(Connection, SideFileKey)>);
+pub struct Reader(pub(super) Option<(Connection, SideFileKey)>);
 
 const COLUMNS: &str =
     "number, id, at, client, token, method, route, filter, status, code, outcome, results, duration,
@@ -193,7 +193,7 @@ fn numbers_of(connection: &Connection, fingerprints: &str) -> Result<String, rus
     ))
 }
 
-fn unsigned(number: i64) -> u64 {
+pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 

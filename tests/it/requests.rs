@@ -298,6 +298,7 @@ fn read(directory: &Arc<Directory>, service: &TestService) -> Entry {
         status: 200,
         code: None,
         detail: None,
+        operations: Vec::new(),
         results: Some(0),
         resource: None,
         revisions: None,

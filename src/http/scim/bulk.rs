@@ -30,6 +30,7 @@ use crate::config::Limits;
 use crate::directory::{Bulk, BulkOperation, Done, OperationOutcome, Shared, WriteError};
 use crate::http::error::{ERROR_CODE_HEADER, Failure};
 use crate::http::{context, trace};
+use crate::request_log::Undone;
 
 /// What is encoded of an id in an address: everything that is not unreserved (RFC 3986 section 2.3).
 const ID_ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -112,10 +113,13 @@ impl ScimRequest<'_> {
 
     fn answer_bulk(&self, told: &[Told], outcomes: &[OperationOutcome]) -> HttpResponse {
         let (mut answers, mut codes) = (Vec::new(), Vec::new());
-        let mut failed = 0;
+        let mut undone = Vec::new();
         for (index, (told, outcome)) in told.iter().zip(outcomes).enumerate() {
             let result = match outcome {
-                OperationOutcome::LeftUndone => continue,
+                OperationOutcome::LeftUndone => {
+                    undone.push(Undone { number: index + 1, status: None, code: None, detail: None });
+                    continue;
+                }
                 OperationOutcome::RefusedBefore => {
                     Err(told.refused.clone().expect("what was not queued was refused"))
                 }
@@ -129,14 +133,21 @@ impl ScimRequest<'_> {
                     trace::noted(self.http, &written.notes.clone().within(&operation_name(index)));
                 }
                 Err(failure) => {
-                    failed += 1;
                     codes.push(failure.code);
+                    undone.push(Undone {
+                        number: index + 1,
+                        status: Some(failure.status.as_u16()),
+                        code: Some(failure.code),
+                        detail: Some(failure.detail.clone()),
+                    });
                 }
             }
             answers.push(self.answer_operation(told, outcomes, result));
         }
+        let failed = codes.len();
         codes.sort_unstable();
         codes.dedup();
+        trace::undone(self.http, undone);
         let recorded = outcomes.iter().filter_map(|outcome| match outcome {
             OperationOutcome::Answered(Ok(written)) => Some(written.revisions.clone()),
             _ => None,

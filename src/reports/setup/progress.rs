@@ -4,7 +4,8 @@ use provisioning::tenancy::{GroupPolicy, Settings, Tenancy};
 use provisioning::{ClientId, EventType, Revision};
 use serde_json::{Value, json};
 
-use super::super::requests::{explained, item};
+use super::super::remedies::explained;
+use super::super::requests::item;
 use super::super::{Parameters, ReportError};
 use crate::directory::Directory;
 use crate::directory::catch_up::CatchUpError;
@@ -135,7 +136,7 @@ pub fn progress(directory: &Directory, parameters: Parameters<'_>) -> Result<Val
     let refused = rows.last().filter(|row| matches!(row.outcome.as_str(), "refused" | "failed"));
     let refused = refused.map(|row| {
         let mut shown = item(directory, &reader, row);
-        shown["explanations"] = explained(row.code.as_deref());
+        shown["explanations"] = explained(directory, row);
         shown
     });
     Ok(json!({
