@@ -251,12 +251,13 @@ fn is_sensitive(attribute: &Attribute) -> bool {
     attribute.returned == ReturnedRule::Never || attribute.mutability == Mutability::WriteOnly
 }
 
-/// Leads a path that ends at a complex attribute on to its `value`.
+/// Leads a path that ends at a complex attribute on to its `value`, unless that is never returned: whoever may not see
+/// a value must not find it out by asking.
 fn comparable(path: TypedPath, end: &Attribute) -> Option<TypedPath> {
     if end.value_type != AttributeType::Complex {
         return Some(path);
     }
-    let value = end.sub_attribute("value")?;
+    let value = end.sub_attribute("value").filter(|value| !is_sensitive(value))?;
     Some(TypedPath {
         sub_attribute: Some(value.name.clone()),
         value_type: value.value_type,

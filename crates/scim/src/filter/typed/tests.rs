@@ -176,6 +176,20 @@ fn operators_must_suit_the_type() {
 }
 
 #[test]
+fn a_value_that_is_never_returned_is_not_found_by_the_name_of_what_holds_it() {
+    let mut schema = (*user()).clone();
+    let emails = schema.core.attributes.iter_mut().find(|attribute| attribute.name == "emails").unwrap();
+    let value = emails.sub_attributes.iter_mut().find(|part| part.name == "value").unwrap();
+    value.returned = ReturnedRule::Never;
+    for filter in [r#"emails eq "a@b""#, r#"emails co "a""#, r#"not (emails sw "a")"#] {
+        let error = checked(filter, &schema).expect_err(filter);
+        assert!(error.detail.contains("emails has parts"), "{filter}: {}", error.detail);
+    }
+    assert_eq!(typed_path(&AttributePath::parse("emails").unwrap(), &schema), None);
+    checked("emails pr", &schema).unwrap();
+}
+
+#[test]
 fn a_refusal_says_where_the_term_begins_that_it_is_about() {
     for (filter, begins) in [
         (r#"userName pr and (nonsense eq "x")"#, "filter position 18: nonsense is no attribute here"),
