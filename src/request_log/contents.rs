@@ -74,9 +74,12 @@ pub(super) fn of(entry: &Entry, secrets: &Secrets) -> Contents {
     if let Some(id) = entry.resource {
         names.add(&id.to_string());
     }
-    let parameters = crate::query::decode(&entry.query).unwrap_or_default();
+    // What was meant for another tenant may hold what is secret there, and only that tenant's schemas tell.
+    let is_foreign = entry.code.as_deref() == Some("token_elsewhere");
+    let query = if is_foreign { "" } else { &entry.query };
+    let parameters = crate::query::decode(query).unwrap_or_default();
     let mut filter = filter_in(&parameters).map(str::to_owned);
-    let text = entry.body.as_deref().unwrap_or_default();
+    let text = entry.body.as_deref().filter(|_| !is_foreign).unwrap_or_default();
     if entry.route.ends_with("/.search") {
         filter = filter_of_search(text).or(filter);
     }
@@ -130,8 +133,10 @@ fn is_without_secrets(path: &str, secrets: &Secrets) -> bool {
     !secrets.are_in(&percent_encoding::percent_decode_str(path).decode_utf8_lossy())
 }
 
-/// A parameter as it is kept; whatever compares with a secret is one.
+/// A parameter as it is kept; whatever compares with a secret is one. What has no name of a parameter is the rest of a
+/// value with a `&` in it, which was not encoded.
 fn kept_parameter((name, value): &(String, String), secrets: &Secrets) -> Value {
     let hidden = secrets.mentions(name) || secrets.are_in_expression(value);
-    json!([without_tokens(name), if hidden { secrets::REMOVED } else { value }])
+    let name = if secrets::is_plain(name) { without_tokens(name) } else { secrets::REMOVED };
+    json!([name, if hidden { secrets::REMOVED } else { value }])
 }

@@ -78,9 +78,12 @@ impl Secrets {
         // Which quotes are escaped is no matter here.
         let is_open = expression.contains('\\');
         let outside = expression.split('"').step_by(if is_open { 1 } else { 2 });
-        let mut parts = outside
-            .flat_map(str::split_whitespace)
-            .filter(|part| !part.contains('@') || part.len() == expression.len());
+        let mut parts = outside.flat_map(str::split_whitespace).map(|part| match part.rsplit_once(']') {
+            // A value without quotes, and what of it is meant: `a@b].password`.
+            Some((value, meant)) if value.contains('@') => meant,
+            None if part.contains('@') && part.len() < expression.len() => "",
+            _ => part,
+        });
         parts.any(|part| self.stand_in(part))
     }
 
@@ -173,7 +176,7 @@ fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Whether a text is a name or a path and no more.
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:_-$/,".contains(&byte))
 }
 
@@ -205,6 +208,7 @@ mod tests {
                 {"op": "replace", "path": "pin[value eq \"p11\"].type", "value": "p12"},
             ],
             "filter": "title pr and PIN eq \"p13\"",
+            "quoteless": {"path": "emails[value eq a@b.c].password", "value": "p22"},
             "roles": [{"value": "{\"password\":\"p14\"}"}, {"value": "password=p15"}, {"value": "pin: p16"}],
             "pin": "p17", "password@work": "p21", "urn:x:pin.code": 99,
             "emails[value eq \"secretary@example.com\"].value": "found",
@@ -216,7 +220,7 @@ mod tests {
         });
         Secrets(vec!["pin".to_owned()]).remove(&mut body);
         let text = body.to_string();
-        for secret in (1..=21).map(|number| format!("p{number}")).chain(["mst_".to_owned(), "99".to_owned()])
+        for secret in (1..=22).map(|number| format!("p{number}")).chain(["mst_".to_owned(), "99".to_owned()])
         {
             assert!(!text.contains(&secret), "{secret} in {text}");
         }

@@ -175,6 +175,7 @@ async fn no_secret_is_kept_or_can_be_looked_for() {
         json!({"op": "remove", "path": format!("emails[password eq {quoted}]")}),
         json!({"op": "replace", "path": format!("pin[value eq {quoted}].x"), "value": secret}),
         json!({"op": "replace", "value": {format!("emails[pin eq {quoted}].value"): secret}}),
+        json!({"op": "replace", "path": "emails[value eq a@b.c].password", "value": secret}),
     ] {
         acme.patch("/Users/00000000-0000-7000-8000-000000000000", json!([operation])).await;
     }
@@ -184,6 +185,8 @@ async fn no_secret_is_kept_or_can_be_looked_for() {
         let filter = percent_encoding::utf8_percent_encode(&filter, percent_encoding::NON_ALPHANUMERIC);
         acme.get(&format!("/Users?filter={filter}")).await;
     }
+    // A client that does not encode what it asks with.
+    acme.get("/Users?filter=title%20eq%20%22R&D%22%20and%20password%20eq%20%22Sommer@2026%22").await;
     assert_eq!(found(&service, "acme", secret).await, Vec::<String>::new());
     assert_eq!(
         found(&service, "acme", "alice@example.com").await.len(),
@@ -191,7 +194,7 @@ async fn no_secret_is_kept_or_can_be_looked_for() {
         "she is found beside her secrets"
     );
     let (rows, _) = logged(&service, "acme").await;
-    assert_eq!(rows.len(), 6 + 2 + 7 + 4);
+    assert_eq!(rows.len(), 6 + 2 + 8 + 4 + 1);
     for row in &rows {
         let kept = sealed(&service, "acme", row).to_string();
         assert!(!kept.contains("Sommer"), "{kept}");

@@ -439,10 +439,16 @@ async fn what_was_refused_is_settled_only_by_the_like_of_it() {
     let why = house.why("leaver@example.com").await;
     let found = finding(&why["findings"], "wrong_type");
     assert_eq!((&why["verdict"], &found["settled"]), (&json!("refused"), &json!(false)), "{why:#}");
+    // Who is here already is found, and changed from then on.
+    let again = acme.send("POST", "/Users", Some(user("leaver@example.com"))).await;
+    again.refused(409, Some("uniqueness"), "user_name_taken");
+    acme.patch(&path, replace("title", json!("Guest"))).await.expect(200);
     acme.patch(&path, replace("active", json!(false))).await.expect(200);
     let why = house.why("leaver@example.com").await;
-    let found = finding(&why["findings"], "wrong_type");
-    assert_eq!((&why["verdict"], &found["settled"]), (&json!("deactivated"), &json!(true)), "{why:#}");
+    for code in ["wrong_type", "user_name_taken"] {
+        let found = finding(&why["findings"], code);
+        assert_eq!((&why["verdict"], &found["settled"]), (&json!("deactivated"), &json!(true)), "{why:#}");
+    }
 
     // A membership that was refused makes nobody unprovisioned, and is open until that group has them.
     let alice = acme.user("alice@example.com").await;

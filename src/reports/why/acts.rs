@@ -131,9 +131,8 @@ pub(super) fn is_settled(acts: &[Act<'_>], at: usize, standing: Standing) -> boo
     match &acts[at].asked {
         Asked::LookUp => later.any(|done| !matches!(done, Asked::Join(_))),
         Asked::Create => later.any(|done| match done {
-            Asked::Create | Asked::Delete => true,
-            // The provider has found whoever was here already, and goes on with them.
-            Asked::Replace | Asked::Change(_) => standing.is_active,
+            // The provider may have found whoever was here already, and gone on with them, be it to their last day.
+            Asked::Create | Asked::Delete | Asked::Replace | Asked::Change(_) => true,
             Asked::LookUp | Asked::Join(_) => false,
         }),
         Asked::Replace => later.any(|done| matches!(done, Asked::Create | Asked::Replace | Asked::Delete)),
@@ -150,7 +149,9 @@ pub(super) fn is_settled(acts: &[Act<'_>], at: usize, standing: Standing) -> boo
         }
         Asked::Delete => later.any(|done| match done {
             Asked::Delete => true,
-            Asked::Replace | Asked::Change(_) => !standing.is_active,
+            // The leaver was switched off instead; who is switched on again is none any more.
+            Asked::Change(changed) => changed.contains("active") || !standing.is_active,
+            Asked::Replace => !standing.is_active,
             Asked::LookUp | Asked::Create | Asked::Join(_) => false,
         }),
         Asked::Join(group) => later.any(|done| match done {
