@@ -58,7 +58,8 @@ impl Directory {
 
     fn tend_view(&self) -> Result<(), ViewError> {
         let writer = || self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(copying) = writer().as_ref().map(|writer| writer.view.copying()) else { return Ok(()) };
+        let due = |writer: &Writer| writer.view.is_tending_due().then(|| writer.view.copying());
+        let Some(copying) = writer().as_ref().and_then(due) else { return Ok(()) };
         copying.run()?;
         writer().as_mut().map_or(Ok(()), |writer| writer.view.tend())
     }
