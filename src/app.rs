@@ -32,6 +32,7 @@ use crate::index::Index;
 use crate::outbox::Outbox;
 use crate::randomness::{Randomness, SystemRandomness};
 use crate::request_log::{self, RequestLog};
+use crate::room::{self, Reserve};
 use crate::sealing::{MasterKey, TextSeal};
 use crate::silence::Silence;
 use crate::tasks::Tasks;
@@ -158,7 +159,12 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
         // Unhandled, it ends the process: beyond a limit of its size (`ulimit -f`) a file is as good as full.
         let _too_large = signal(SignalKind::from_raw(libc::SIGXFSZ)).context("SIGXFSZ")?;
-        let service = Service::start(config, Sources::default()).await?;
+        let data = config.data.clone();
+        let service =
+            Service::start(config, Sources::default()).await.map_err(|error| match room::missing(&data) {
+                Some(why) => error.context(format!("{why}, and start again")),
+                None => error,
+            })?;
         let told_to_stop = async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -188,6 +194,8 @@ impl Service {
         let mut lock = DataLock::take(&config.data)?;
         let tls = config.tls().map(|(cert, key)| tls_config(cert, key)).transpose()?;
         let tasks = Arc::new(Tasks::new(tokio::runtime::Handle::current()));
+        let data = config.data.clone();
+        let reserve = tasks.block(move || Reserve::at_start(&data)).await;
         let master_key_file = config.master_key_file.as_deref();
         let directories =
             open_directories(&config.data, master_key_file, Arc::clone(&tasks), sources).await?;
@@ -201,6 +209,7 @@ impl Service {
         let silence = Arc::new(Silence::new(&config.silence, clock.now()));
         tasks.spawn(Arc::clone(&silence).watch(Arc::clone(&directories), tasks.stopping()));
         tasks.spawn(expiry::watch(Arc::clone(&directories), tasks.stopping()));
+        tasks.spawn(reserve.watch(Arc::clone(&tasks)));
         let (request_log, writer) = RequestLog::prepare(&config.request_log, clock, Arc::clone(&metrics));
         request_log.start(writer).context("writer of the request log")?;
         let request_log = Arc::new(request_log);

@@ -173,8 +173,20 @@ fn serve(flags: Flags, target: Target) -> Result<u8, Failure> {
         .resolve(target.data, target.master_key_file)
         .map_err(|error| Failure::usage(error.to_string()))?;
     crate::telemetry::init(&config.log).map_err(|error| Failure::usage(error.to_string()))?;
-    crate::app::run(config).map_err(|error| Failure::new(exit::FAILURE, format!("{error:#}")))?;
+    crate::app::run(config).map_err(|error| Failure::new(exit::FAILURE, told(&error)))?;
     Ok(exit::OK)
+}
+
+/// What went wrong and what was behind it, each said once: some errors tell their causes themselves.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        match told.as_str() {
+            "" => cause,
+            said if said.ends_with(&cause) => told,
+            said => format!("{said}: {cause}"),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -182,6 +194,15 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+
+    #[test]
+    fn a_cause_that_was_told_is_not_told_again() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("log.db: {0}")]
+        struct Outer(#[source] std::io::Error);
+        let error = anyhow::Error::new(Outer(std::io::Error::other("it is broken"))).context("system");
+        assert_eq!(told(&error), "system: log.db: it is broken");
+    }
 
     #[test]
     fn the_commands_are_well_formed() {

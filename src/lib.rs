@@ -22,6 +22,7 @@ pub mod query;
 pub mod randomness;
 pub mod reports;
 pub mod request_log;
+pub mod room;
 pub mod sealing;
 pub mod shell;
 pub mod silence;

@@ -16,7 +16,7 @@ use super::{Closed, Directories};
 use crate::directory::catch_up::CatchUpError;
 use crate::directory::{Directory, OpenError, Shared, WriteError, make_private_folder};
 use crate::event_log::sqlite::stream_of;
-use crate::token;
+use crate::{room, token};
 
 /// Why the house cannot be opened at all.
 #[derive(Debug, thiserror::Error)]
@@ -118,8 +118,21 @@ impl Directories {
                 self.keep(directory);
             }
             Ok(directory) => self.admit(directory),
-            Err(error) => self.stays_closed(name, error.into()),
+            Err(error) => {
+                let mut why = Closed::from(error);
+                if let Closed::Waiting(reason) = &mut why
+                    && let Some(missing) = self.missing_room(name).await
+                {
+                    *reason = format!("{missing}, and the tenant is opened by itself");
+                }
+                self.stays_closed(name, why);
+            }
         }
+    }
+
+    async fn missing_room(&self, name: &str) -> Option<String> {
+        let folder = self.folder_of(name);
+        self.shared.tasks.block(move || room::missing(&folder)).await
     }
 
     fn stays_closed(&self, name: &str, why: Closed) {

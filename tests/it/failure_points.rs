@@ -411,6 +411,78 @@ fn a_full_disk_under_the_view_names_what_is_stored_and_heals_when_there_is_room(
     assert_eq!(confined.acme.get("/Groups?count=0")["totalResults"], stored.len());
 }
 
+/// A folder with a tenant and some people, that nobody serves.
+fn stopped(people: usize) -> (process::Place, Client) {
+    let place = process::Place::new();
+    let running = place.start();
+    let acme = Client::new(&running.url, &place.operator()).create_tenant("acme");
+    for number in 0..people {
+        let mut body = named(&format!("user-{number}"));
+        body["title"] = json!("x".repeat(4_000));
+        let reply = acme.send("POST", "/Users", Some(&body), &[]).expect("the service answers");
+        assert_eq!(reply.status, 201, "{}", reply.body);
+    }
+    running.stop();
+    (place, acme)
+}
+
+#[test]
+fn a_start_on_a_full_disk_serves_reads_and_refuses_writes_until_there_is_room() {
+    let (mut place, acme) = stopped(1);
+    assert!(place.data().join("reserve").exists());
+    // Just enough for what SQLite keeps beside a file to read it: what the reserve is there for.
+    place.limits = Some("ulimit -S -f 64".to_owned());
+    let running = place.start();
+    assert!(place.log().contains("what was put by is used up to start"), "{}", place.log());
+    assert!(!place.data().join("reserve").exists());
+    let confined = Confined { place, running, acme };
+    assert_eq!(confined.acme.get("/Users")["totalResults"], 1);
+    let mut large = named("bob");
+    large["title"] = json!("x".repeat(100_000));
+    let refused = confined.create("/Users", &large);
+    assert_eq!((refused.status, refused.code.as_deref()), (503, Some("append_failed")));
+    assert_eq!(confined.acme.get("/Users")["totalResults"], 1);
+    confined.make_room();
+    assert_eq!(confined.create("/Users", &large).status, 201);
+    assert_eq!(confined.created("user.created", "userName"), ["user-0", "bob"]);
+}
+
+#[test]
+fn a_view_that_has_no_room_to_be_built_is_built_when_there_is_some() {
+    const PEOPLE: usize = 40;
+    let (mut place, acme) = stopped(PEOPLE);
+    std::fs::remove_file(place.data().join("tenants/acme/current.db")).expect("a view can be deleted");
+    place.limits = Some("ulimit -S -f 100".to_owned());
+    let running = place.start();
+    let confined = Confined { place, running, acme };
+    let waits = confined.operator().get("/readyz");
+    let reason = waits["waiting_tenants"]["acme"].as_str().expect("it waits");
+    assert!(reason.starts_with("there is no room for ") && reason.contains("tenants/acme ("), "{reason}");
+    assert!(reason.ends_with("make room on its disk, and the tenant is opened by itself"), "{reason}");
+    let read = confined.acme.send("GET", "/Users", None, &[]).expect("the service answers");
+    assert_eq!((read.status, read.code.as_deref()), (503, Some("tenant_unavailable")));
+    assert_eq!(confined.create("/Users", &named("early")).code.as_deref(), Some("tenant_unavailable"));
+    confined.make_room();
+    assert_eq!(confined.create("/Users", &named("late")).status, 201);
+    assert_eq!(confined.acme.get("/Users?count=0")["totalResults"], PEOPLE + 1);
+    assert_eq!(confined.created("user.created", "userName").len(), PEOPLE + 1);
+}
+
+#[test]
+fn a_start_without_room_for_the_registry_says_what_is_full() {
+    let (mut place, acme) = stopped(1);
+    place.limits = Some("ulimit -S -f 8".to_owned());
+    assert_eq!(place.spawn().ended().code(), Some(1));
+    let told = place.log();
+    let data = place.data().display().to_string();
+    assert!(told.contains(&format!("error: there is no room for {data} (File too large")), "{told}");
+    assert!(told.contains("make room on its disk, and start again: system: "), "{told}");
+    place.limits = None;
+    let running = place.start();
+    assert_eq!(acme.get("/Users")["totalResults"], 1);
+    running.stop();
+}
+
 #[test]
 fn a_second_service_on_a_folder_is_turned_away_and_the_first_goes_on() {
     let place = process::Place::new();
