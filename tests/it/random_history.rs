@@ -4,9 +4,10 @@
 mod model;
 mod steps;
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use muster::app::Sources;
@@ -15,9 +16,9 @@ use muster::directory::{Directory, WriteError, Written};
 use muster::event_log::memory::{Fault, FaultKind};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use provisioning::command::{Change as EngineChange, Command, Precondition, Provider, ScimCommand};
-use provisioning::recorded::Via;
+use provisioning::recorded::{Header, Via};
 use provisioning::tenancy::{ClientKind, Settings};
-use provisioning::{Rejection, ResourceId};
+use provisioning::{Rejection, ResourceId, Revision};
 use scim::schemas::ENTERPRISE_USER;
 use scim::{Object, ResourceType};
 use serde_json::{Value, json};
@@ -39,6 +40,8 @@ struct History {
     model: Model,
     /// Faults to come; true if stored.
     faults: VecDeque<bool>,
+    /// What the engine acknowledged and recorded: the revisions that it told.
+    acknowledged: Vec<Range<u64>>,
 }
 
 /// What a run counted.
@@ -47,6 +50,23 @@ struct Counts {
     acknowledged: AtomicU64,
     refused: AtomicU64,
     faults: AtomicU64,
+    lost: Mutex<Vec<String>>,
+    doubled: Mutex<Vec<String>>,
+}
+
+impl Counts {
+    fn add(&self, other: &Self) {
+        for (sum, more) in [
+            (&self.acknowledged, &other.acknowledged),
+            (&self.refused, &other.refused),
+            (&self.faults, &other.faults),
+        ] {
+            sum.fetch_add(more.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        for (all, more) in [(&self.lost, &other.lost), (&self.doubled, &other.doubled)] {
+            all.lock().unwrap().append(&mut more.lock().unwrap());
+        }
+    }
 }
 
 fn resource_type(is_user: bool) -> ResourceType {
@@ -66,7 +86,7 @@ impl History {
         let update = Command::UpdateTenant { settings: wanted, profile: None };
         acme.submit(update, origin(Via::Admin)).await.unwrap();
         let model = Model::new(settings.clone(), acme.position().0);
-        Self { folder, logs, engine: Some(engine), model, faults: VecDeque::new() }
+        Self { folder, logs, engine: Some(engine), model, faults: VecDeque::new(), acknowledged: Vec::new() }
     }
 
     fn engine(&self) -> &Engine {
@@ -132,6 +152,10 @@ impl History {
         let now = self.model.version_of(id);
         let creates = matches!(change, Change::CreateUser(_) | Change::CreateGroup(_));
         let answer = self.ask(change, id, nobody, domain, precondition(if_match, now)).await;
+        if let Ok(written) = &answer {
+            let told = written.revisions.clone();
+            self.acknowledged.extend((!told.is_empty()).then_some(told));
+        }
 
         let mut after = self.model.clone();
         let mut expected = after.write(change, id, nobody, domain, if_match);
@@ -229,6 +253,29 @@ impl History {
             expected.sort();
             proptest::prop_assert_eq!(history, expected, "memberships of {:?}", thing);
         }
+        Ok(())
+    }
+
+    /// Every acknowledged write is one transaction of the log, and after what the tenant began with the log has no
+    /// other.
+    fn account(&self, began_with: u64, counts: &Counts) -> Result<(), TestCaseError> {
+        let mut unclaimed = BTreeSet::new();
+        for recorded in self.acme().recorded(Revision(began_with), usize::MAX).unwrap() {
+            let Header { revision, txn, .. } = recorded.header;
+            let first = revision.0 + 1 - u64::from(txn.n);
+            unclaimed.insert((first, first + u64::from(txn.of)));
+        }
+        let (mut lost, mut doubled) = (Vec::new(), Vec::new());
+        for told in &self.acknowledged {
+            if !unclaimed.remove(&(told.start, told.end)) {
+                lost.push(format!("what was acknowledged as {told:?}"));
+            }
+        }
+        doubled.extend(unclaimed.iter().map(|(from, to)| format!("{from}..{to}, which nobody was told of")));
+        let is_right = lost.is_empty() && doubled.is_empty();
+        counts.lost.lock().unwrap().append(&mut lost);
+        counts.doubled.lock().unwrap().append(&mut doubled);
+        proptest::prop_assert!(is_right, "{:?} {:?}", counts.lost, counts.doubled);
         Ok(())
     }
 
@@ -366,12 +413,14 @@ fn group_operation(op: &GroupOp, member: impl Fn(&usize) -> String) -> Value {
 
 async fn live(settings: &Settings, steps: &[Step], counts: &Counts) -> Result<(), TestCaseError> {
     let mut history = History::begin(settings).await;
+    let began_with = history.model.head;
     for step in steps {
         history.step(step, counts).await?;
     }
     history.compare().await?;
     history.check_views().await?;
     history.step(&Step::Restart, counts).await?;
+    history.account(began_with, counts)?;
     history.engine.take().expect("it is open between steps").close().await;
     Ok(())
 }
@@ -391,12 +440,22 @@ fn a_random_history_of_commands_equals_a_naive_model() {
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let counts = Counts::default();
-    let outcome =
-        runner.run(&steps::history(), |(settings, steps)| runtime.block_on(live(&settings, &steps, &counts)));
+    let failed = AtomicBool::new(false);
+    let outcome = runner.run(&steps::history(), |(settings, steps)| {
+        let of_case = Counts::default();
+        let lived = runtime.block_on(live(&settings, &steps, &of_case));
+        // What shrinks a failing history is no round of its own.
+        if !failed.fetch_or(lived.is_err(), Ordering::Relaxed) {
+            counts.add(&of_case);
+        }
+        lived
+    });
     let counted = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     tally.rounds = plan.rounds;
     (tally.faults, tally.acknowledged) = (counted(&counts.faults), counted(&counts.acknowledged));
     tally.note(&format!("refused={}", counted(&counts.refused)));
+    counts.lost.lock().unwrap().drain(..).for_each(|what| tally.lost(what));
+    counts.doubled.lock().unwrap().drain(..).for_each(|what| tally.doubled(what));
     if let Err(error) = outcome {
         panic!("{error}");
     }
