@@ -89,8 +89,13 @@ fn text(sheet: &Value) -> String {
     }
     for (resource, heading) in [("User", "users"), ("Group", "groups")] {
         line(format!("\n## Attribute mappings of {heading}\n"));
+        let mappings = list(&sheet["mappings"][resource]);
+        if mappings.is_empty() {
+            line(format!("None: this tenant has no {heading}."));
+            continue;
+        }
         line(format!("| {name} | SCIM | Do | Why |\n|---|---|---|---|"));
-        for mapping in list(&sheet["mappings"][resource]) {
+        for mapping in mappings {
             let [from, to, r#do] = ["from", "to", "do"].map(|key| cell(&mapping[key]));
             let values = list(&mapping["values"]).iter().map(words::value).collect::<Vec<_>>().join(", ");
             let why = match (mapping["why"].as_str(), values.is_empty()) {
@@ -175,8 +180,7 @@ mod tests {
 
         ## Attribute mappings of groups
 
-        | Okta | SCIM | Do | Why |
-        |---|---|---|---|
+        None: this tenant has no groups.
 
         ## Good to know
 

@@ -13,7 +13,7 @@ use provisioning::tenancy::{
     UserNameForm,
 };
 use provisioning::{ClientId, Timestamp};
-use scim::ResourceSchema;
+use scim::{ResourceSchema, ResourceType};
 use scim::attribute_path::AttributePath;
 use scim::schema::{Attribute, Mutability, Schema};
 use scim::schemas::Schemas;
@@ -57,6 +57,13 @@ pub fn sheet(
     let fields: Vec<Value> =
         provider.fields.iter().map(|field| shown_field(field, base_url, settings)).collect();
     let actions: Vec<Value> = provider.actions.iter().map(|action| shown_action(action, settings)).collect();
+    let users = mappings(provider, provider.users, &schemas.user, settings);
+    let groups = if schemas.offers_groups {
+        mappings(provider, provider.groups, &schemas.group, settings)
+    } else {
+        Vec::new()
+    };
+    let notes = notes(provider, settings, users.iter().chain(&groups).any(|mapping| mapping["do"] == "add"));
     let clients: Vec<(&ClientId, &Client)> =
         tenancy.clients.iter().filter(|(_, client)| client.kind == provider.kind).collect();
     Ok(json!({
@@ -68,15 +75,8 @@ pub fn sheet(
         "base_url": base_url,
         "fields": fields,
         "actions": actions,
-        "mappings": {
-            "User": mappings(provider, provider.users, &schemas.user, settings),
-            "Group": if schemas.offers_groups {
-                mappings(provider, provider.groups, &schemas.group, settings)
-            } else {
-                Vec::new()
-            },
-        },
-        "notes": notes(provider, settings),
+        "mappings": { "User": users, "Group": groups },
+        "notes": notes,
         "clients": clients.iter().map(|(id, client)| shown_client(&tenancy, id, client, now)).collect::<Vec<_>>(),
         "problems": problems::found(provider, &tenancy, address, now),
         "position": position,
@@ -147,9 +147,12 @@ fn mappings(
             "from": address.from, "to": mapping.to, "do": "change",
             "why": why, "values": null,
         }),
-        _ => judged(mapping, schema),
+        _ => judged(mapping, schema, settings),
     };
     let mut shown: Vec<Value> = brought.iter().map(judged).collect();
+    if schema.resource_type == ResourceType::Group && !provider.adds_to_groups {
+        return shown;
+    }
     for (part, attribute) in added(schema) {
         let extension = (part.id != schema.core.id).then_some(&part.id);
         let to = extension.map_or_else(|| attribute.name.clone(), |urn| format!("{urn}:{}", attribute.name));
@@ -167,13 +170,14 @@ fn mappings(
     shown
 }
 
-fn judged(mapping: &Mapping, schema: &ResourceSchema) -> Value {
+fn judged(mapping: &Mapping, schema: &ResourceSchema, settings: &Settings) -> Value {
+    let end = if settings.is_strict() { "a user who has it would be refused" } else { "what is sent would be dropped" };
     let (r#do, from, why) = if !is_writable(mapping.to, schema) {
-        ("remove", mapping.from, Some("this tenant has no such attribute: what is sent would be dropped"))
+        ("remove", mapping.from, Some(format!("this tenant has no such attribute: {end}")))
     } else if !is_kept(mapping.to, schema) {
-        ("remove", mapping.from, Some("this tenant does not keep it: what is sent would be dropped"))
+        ("remove", mapping.from, Some(format!("this tenant does not keep it: {end}")))
     } else if let Some((instead, why)) = mapping.instead {
-        ("change", instead, Some(why))
+        ("change", instead, Some(why.to_owned()))
     } else {
         ("keep", mapping.from, None)
     };
@@ -210,24 +214,34 @@ fn added(schema: &ResourceSchema) -> impl Iterator<Item = (&Schema, &Attribute)>
     })
 }
 
-fn notes(provider: &Provider, settings: &Settings) -> Vec<String> {
-    let skips = match settings.unknown_members {
-        Some(UnknownMembers::Skip) => true,
-        Some(UnknownMembers::Reject) => false,
-        None => provider.kind == ClientKind::Okta,
-    };
-    let members = if skips {
-        "members whom this tenant does not know are left out and noted on the request"
-    } else {
-        "a request with members whom this tenant does not know is refused, and names them"
-    };
+fn notes(provider: &Provider, settings: &Settings, adds: bool) -> Vec<String> {
+    let mut notes = provider.notes.to_vec();
+    notes.extend(adds.then_some(provider.adding));
+    if settings.groups != Some(GroupPolicy::Off) {
+        notes.extend(provider.group_notes);
+        notes.push(about_members(provider, settings));
+    }
     let host = settings.host.as_ref().map(|host| {
         format!(
             "no other host name than {host} counts for this tenant: it has to lead here, and the certificate has to \
              be for it"
         )
     });
-    provider.notes.iter().copied().chain([members]).map(str::to_owned).chain(host).collect()
+    notes.into_iter().map(str::to_owned).chain(host).collect()
+}
+
+fn about_members(provider: &Provider, settings: &Settings) -> &'static str {
+    let skips = match settings.unknown_members {
+        Some(UnknownMembers::Skip) => true,
+        Some(UnknownMembers::Reject) => false,
+        None => provider.kind == ClientKind::Okta,
+    };
+    // A strict tenant takes no deviation, and leaving somebody out is one.
+    if skips && !settings.is_strict() {
+        "members whom this tenant does not know are left out and noted on the request"
+    } else {
+        "a request with members whom this tenant does not know is refused, and names them"
+    }
 }
 
 fn shown_client(tenancy: &Tenancy, id: &ClientId, client: &Client, now: Timestamp) -> Value {

@@ -159,8 +159,39 @@ async fn what_a_strict_tenant_refuses_of_a_provider_is_told_before_it_is_sent() 
         let refused = here(&service, &acme).get(sent).await;
         assert_eq!(refused.status, 400, "{}", refused.text);
     }
+    let okta = sheet(&service, "okta").await;
+    assert!(okta["problems"].to_string().contains("okta.read_only_value"), "{okta:#}");
+    service.set(&acme, json!({"groups": "off"})).await;
+    assert_eq!(codes(&sheet(&service, "okta").await), ["no_client"], "Okta deviates with groups only");
     service.set(&acme, json!({"strict": false})).await;
     assert_eq!(codes(&sheet(&service, "entra").await), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_apply_to_a_tenant_is_not_told() {
+    let (service, acme) = public(json!({"kind": "okta", "profile": "idmelon"})).await;
+    // Neither Okta nor OneLogin lets anybody add an attribute to a group.
+    for (provider, adds) in [("okta", false), ("entra", true), ("onelogin", false)] {
+        let sheet = sheet(&service, provider).await;
+        let groups = sheet["mappings"]["Group"].as_array().expect("a list");
+        assert_eq!(groups.iter().any(|mapping| mapping["to"] == "description"), adds, "{provider}");
+        let immutable_id = "urn:ietf:params:scim:schemas:extension:IDmelon:2.0:User:immutable_id";
+        assert_eq!(item(&sheet["mappings"]["User"], "to", immutable_id)["do"], "add");
+        let notes = sheet["notes"].to_string();
+        assert!(notes.contains("an attribute to add is ") && notes.contains("member"), "{notes}");
+    }
+    service.set(&acme, json!({"groups": "off", "schemas": null, "attributes": ["userName", "active"]})).await;
+    for strict in [false, true] {
+        service.set(&acme, json!({"strict": strict})).await;
+        for provider in ["okta", "entra", "onelogin"] {
+            let sheet = sheet(&service, provider).await;
+            assert_eq!(sheet["mappings"]["Group"], json!([]));
+            let notes = sheet["notes"].to_string();
+            assert!(!notes.contains("member") && !notes.contains("an attribute to add"), "{notes}");
+            let title = item(&sheet["mappings"]["User"], "to", "title");
+            assert_eq!(title["why"].as_str().unwrap().ends_with("refused"), strict, "{title}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

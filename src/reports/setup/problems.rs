@@ -1,10 +1,10 @@
 //! What on our side keeps a connection from working, each with what mends it.
 
 use provisioning::Timestamp;
-use provisioning::tenancy::{ClientKind, Settings, Tenancy};
+use provisioning::tenancy::{ClientKind, GroupPolicy, Settings, Tenancy};
 use serde_json::{Value, json};
 
-use super::providers::Provider;
+use super::providers::{About, Provider};
 use super::{Address, shown_client};
 use crate::shell;
 
@@ -71,8 +71,13 @@ fn with_settings(problems: &mut Problems, provider: &Provider, settings: &Settin
     if !settings.is_strict() {
         return;
     }
-    let deviations = provider.deviates.iter().map(|(what, dialect)| format!("{what} (`{}`)", dialect.name()));
+    let concerns = |about: About| about != About::Groups || settings.groups != Some(GroupPolicy::Off);
+    let deviations = provider.deviates.iter().filter(|(about, ..)| concerns(*about));
+    let deviations = deviations.map(|(_, what, dialect)| format!("{what} (`{}`)", dialect.name()));
     let deviations: Vec<String> = deviations.collect();
+    if deviations.is_empty() {
+        return;
+    }
     problems.add(
         "strict",
         &format!(

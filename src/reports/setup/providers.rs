@@ -27,8 +27,14 @@ pub(super) struct Provider {
     pub(super) groups: &'static [Mapping],
     /// Where it is chosen what a userName is, if not by a mapping.
     pub(super) user_name_at: Option<&'static str>,
-    /// What of that which it always sends is in no RFC: which of its requests, and which deviation.
-    pub(super) deviates: &'static [(&'static str, Dialect)],
+    /// What of that which it always sends is in no RFC: what it is about, which of its requests, and which deviation.
+    pub(super) deviates: &'static [(About, &'static str, Dialect)],
+    /// How an attribute gets there that it does not know.
+    pub(super) adding: &'static str,
+    /// Whether groups can have such attributes too.
+    pub(super) adds_to_groups: bool,
+    /// What its administrator should know about groups.
+    pub(super) group_notes: &'static [&'static str],
     /// What its administrator should know.
     pub(super) notes: &'static [&'static str],
 }
@@ -196,9 +202,14 @@ const OKTA: Provider = Provider {
     groups: &[map("name", "displayName"), map("members", "members")],
     user_name_at: Some("Application username format, under Sign On"),
     deviates: &[
-        ("each push of a group names its id", Dialect::OktaReadOnlyValue),
-        ("a group comes with people who were not sent yet", Dialect::MembersUnknownSkipped),
+        (About::Groups, "each push of a group names its id", Dialect::OktaReadOnlyValue),
+        (About::Groups, "a group comes with people who were not sent yet", Dialect::MembersUnknownSkipped),
     ],
+    adding: "an attribute to add is made in the app's profile (Directory > Profile Editor > Add Attribute): External \
+             name is its name without a URN, External namespace the URN in front of it, or else \
+             `urn:ietf:params:scim:schemas:core:2.0:User`; then map it",
+    adds_to_groups: false,
+    group_notes: &[],
     notes: &["Okta takes a refusal with 400 as final; its text is in the System Log, so read it there"],
 };
 
@@ -271,13 +282,19 @@ const ENTRA: Provider = Provider {
     groups: &[map("displayName", "displayName"), map("objectId", "externalId"), map("members", "members")],
     user_name_at: None,
     deviates: &[
-        ("each request comes with the flag of the Tenant URL", Dialect::EntraUrlFlag),
-        ("without the flag each change says `Replace` for `replace`", Dialect::EntraOpCase),
+        (About::Users, "each request comes with the flag of the Tenant URL", Dialect::EntraUrlFlag),
+        (About::Users, "without the flag each change says `Replace` for `replace`", Dialect::EntraOpCase),
+    ],
+    adding: "an attribute to add is entered by its SCIM name under Mappings > Show advanced options > Edit attribute \
+             list; then map it",
+    adds_to_groups: true,
+    group_notes: &[
+        "a member who is not in scope is left out, and is not sent again until provisioning is restarted",
     ],
     notes: &[
         "Test Connection asks for somebody who does not exist, and passes when the answer is an empty list",
         "Entra comes about every 40 minutes; Provision on demand sends one person at once",
-        "a manager or member who is not in scope is left out, and is not sent again until provisioning is restarted",
+        "a manager who is not in scope is left out, and is not sent again until provisioning is restarted",
     ],
 };
 
@@ -326,9 +343,12 @@ const ONELOGIN: Provider = Provider {
     groups: &[map("name", "displayName"), map("members", "members")],
     user_name_at: None,
     deviates: &[
-        ("each look-up ends in `&`, each update in `?`", Dialect::OneLoginDanglingQuery),
-        ("each update names the schemas of SCIM 1", Dialect::OneLoginScim1Urn),
+        (About::Users, "each look-up ends in `&`, each update in `?`", Dialect::OneLoginDanglingQuery),
+        (About::Users, "each update names the schemas of SCIM 1", Dialect::OneLoginScim1Urn),
     ],
+    adding: "an attribute to add is a line of that template, with a field of the user or a parameter as its value",
+    adds_to_groups: false,
+    group_notes: &[],
     notes: &[
         "users go out only after their rows under Users are approved, unless approval is unticked",
         "the mappings are a JSON template there (Configuration > SCIM JSON Template), one line for each",
