@@ -78,6 +78,61 @@ async fn a_linked_group_takes_members_and_keeps_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn groups_that_share_a_name_cannot_become_ones_that_are_linked_by_it() {
+    let service = TestService::start().await;
+    let acme = tenant(&service, json!({})).await;
+    let mut ids = Vec::new();
+    for name in ["Rowers", "Stokers", "stokers"] {
+        let group = json!({"schemas": [GROUP], "displayName": name});
+        ids.push(id_of(&acme.post("/Groups", group).await.expect(201)));
+    }
+    let link = || {
+        service.admin("PATCH", "/admin/v1/tenants/acme", Some(json!({"settings": {"groups": "link-only"}})))
+    };
+    let refused = link().await.expect(409);
+    assert_eq!(refused["error"]["code"], "group_names_shared");
+    let detail = refused["error"]["detail"].as_str().expect("a detail");
+    assert!(detail.ends_with(&format!("{}, {}", ids[1], ids[2])), "{detail}");
+    let mezmo = json!({"profile": "mezmo"});
+    let refused = service.admin("PATCH", "/admin/v1/tenants/acme", Some(mezmo)).await.expect(409);
+    assert_eq!(refused["error"]["code"], "group_names_shared", "by a profile as well");
+    acme.delete(&format!("/Groups/{}", ids[2])).await.expect(204);
+    link().await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_contradict_each_other_are_refused_wherever_they_are_set_as_in_a_profile() {
+    let kept = json!(["userName", "active"]);
+    let profile = "name = 'crew'\ndescription = 'A crew'\nattributes = ['userName', 'active']\nenforce_canonical_values = ['emails.type']";
+    let mistakes = match muster::profiles::read(profile) {
+        Err(muster::profiles::ProfileError::Mistaken(mistakes)) => mistakes,
+        other => panic!("{other:?}"),
+    };
+    let told = mistakes[0].to_string();
+    let told = told.strip_prefix("line 4: ").expect("the line of the list");
+    let contradiction = json!({"attributes": kept, "enforce_canonical_values": ["emails.type"]});
+    let service = TestService::start().await;
+    let refused = |answer: crate::harness::Answer| {
+        let body = answer.expect(400);
+        assert_eq!(
+            (&body["error"]["code"], &body["error"]["detail"]),
+            (&json!("settings_contradict"), &json!(told))
+        );
+    };
+    let create = |body: Value| service.admin("POST", "/admin/v1/tenants", Some(body));
+    refused(create(json!({"tenant": "acme", "settings": contradiction})).await);
+    let beside_profile = json!({"tenant": "acme", "profile": "mezmo", "settings": contradiction});
+    refused(create(beside_profile).await);
+    service.create_tenant_with("acme", json!({"settings": {"attributes": kept}})).await;
+    let update = |body: Value| service.admin("PATCH", "/admin/v1/tenants/acme", Some(body));
+    refused(update(json!({"settings": {"enforce_canonical_values": ["emails.type"]}})).await);
+    update(json!({"settings": {"enforce_canonical_values": ["emails.type"], "attributes": null}}))
+        .await
+        .expect(200);
+    refused(update(json!({"settings": {"attributes": kept}})).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_tenant_does_not_keep_is_left_out_and_noted() {
     let service = TestService::start().await;
     let kept = ["userName", "active", "displayName", "emails[type eq \"work\"].value", "name.givenName"];

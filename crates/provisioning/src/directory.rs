@@ -33,6 +33,10 @@ pub trait Directory {
     /// Live groups with that folded `displayName`, oldest first.
     fn groups_named(&self, folded_display_name: &str) -> Result<Vec<ResourceId>, Self::Error>;
 
+    /// A folded `displayName` that several live groups have, if there is one. Looks at the names of all groups: asked
+    /// only where a setting changes.
+    fn shared_group_name(&self) -> Result<Option<String>, Self::Error>;
+
     /// Live resources of that type with that `externalId` in that domain, hidden ones too, oldest first.
     fn holders_of_external_id(
         &self,

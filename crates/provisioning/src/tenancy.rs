@@ -7,6 +7,7 @@
 
 mod apply;
 pub mod check;
+pub(crate) mod contradictions;
 mod items;
 
 use std::collections::BTreeMap;

@@ -160,6 +160,13 @@ impl Directory for Model {
         Ok(self.named(ResourceType::Group, "displayName", folded_display_name))
     }
 
+    fn shared_group_name(&self) -> Result<Option<String>, Infallible> {
+        let groups = self.resources.values().filter(|resource| resource.resource_type == ResourceType::Group);
+        let names = groups.filter_map(|group| group.attributes.get("displayName")?.as_str().map(fold));
+        let mut seen = BTreeSet::new();
+        Ok(names.into_iter().find(|name| !seen.insert(name.clone())))
+    }
+
     fn holders_of_external_id(
         &self,
         resource_type: ResourceType,

@@ -55,6 +55,17 @@ impl Directory for CurrentWriter {
         .map_err(failed)
     }
 
+    fn shared_group_name(&self) -> Result<Option<String>, ViewError> {
+        let shared = query::all(
+            &self.connection,
+            "SELECT name_folded FROM resources WHERE type = 'Group' AND name_folded IS NOT NULL
+             GROUP BY name_folded HAVING count(*) > 1 LIMIT 1",
+            [],
+            |row| row.get(0),
+        );
+        Ok(shared.map_err(failed)?.pop())
+    }
+
     fn holders_of_external_id(
         &self,
         resource_type: ResourceType,

@@ -125,18 +125,35 @@ fn check_schemas_beside_resources<D: Directory>(
     Ok(())
 }
 
-/// Where there are groups, they cannot be denied.
+/// Where there are groups, they cannot be denied; where two have one name, nobody can link by it.
 fn check_groups_beside_resources<D: Directory>(
     directory: &D,
     updated: &Settings,
 ) -> Result<(), DecideError<D::Error>> {
-    let turned_off = updated.groups == Some(GroupPolicy::Off)
-        && directory.tenancy().settings.groups != Some(GroupPolicy::Off);
-    if turned_off && directory.has_resources(ResourceType::Group).map_err(DecideError::Directory)? {
+    if updated.groups == directory.tenancy().settings.groups {
+        return Ok(());
+    }
+    let is_off = updated.groups == Some(GroupPolicy::Off);
+    if is_off && directory.has_resources(ResourceType::Group).map_err(DecideError::Directory)? {
         return Err(Rejection::Invalid {
             code: "groups_in_use",
             detail: "groups cannot be off while the tenant has some; delete them first, or set groups to link-only"
                 .to_owned(),
+        }
+        .into());
+    }
+    if updated.groups == Some(GroupPolicy::LinkOnly)
+        && let Some(name) = directory.shared_group_name().map_err(DecideError::Directory)?
+    {
+        let holders = directory.groups_named(&name).map_err(DecideError::Directory)?;
+        let ids: Vec<String> = holders.iter().map(ToString::to_string).collect();
+        return Err(Rejection::Conflict {
+            code: "group_names_shared",
+            detail: format!(
+                "groups cannot be link-only while several have one name, since identity providers link by it: rename \
+                 or delete all but one of {}",
+                ids.join(", ")
+            ),
         }
         .into());
     }

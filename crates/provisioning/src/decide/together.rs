@@ -54,6 +54,10 @@ impl<D: Directory> Directory for Expecting<'_, D> {
         self.directory.groups_named(folded_display_name)
     }
 
+    fn shared_group_name(&self) -> Result<Option<String>, D::Error> {
+        self.directory.shared_group_name()
+    }
+
     fn holders_of_external_id(
         &self,
         resource_type: ResourceType,

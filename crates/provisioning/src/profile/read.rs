@@ -1,15 +1,14 @@
 //! From the text of a profile to the profile, or to everything that is wrong with it.
 
-use scim::attribute_path::AttributePath;
 use scim::kept::Kept;
-use scim::schemas::Additions;
 use serde_json::Value;
 
 use super::schemas::check_schemas;
 use super::source::{Source, Step};
 use super::{Mistake, OWN_KEYS, Profile, keys};
 use crate::rejection::Rejection;
-use crate::tenancy::{GroupPolicy, Settings};
+use crate::tenancy::Settings;
+use crate::tenancy::contradictions::{Contradiction, Place};
 
 pub(super) fn read(text: &str) -> Result<Profile, Vec<Mistake>> {
     let source = Source::parse(text)?;
@@ -127,62 +126,27 @@ fn check_lists(source: &Source<'_>, settings: &Settings, mistakes: &mut Vec<Mist
 
 /// No setting contradicts another.
 fn check_together(source: &Source<'_>, settings: &Settings, mistakes: &mut Vec<Mistake>) {
-    if settings.groups == Some(GroupPolicy::Off) {
-        let of_groups: [&[Step<'_>]; 2] =
-            [&[Step::Key("unknown_members")], &[Step::Key("schemas"), Step::Key("Group")]];
-        for path in of_groups.into_iter().filter(|path| source.value(path).is_some()) {
-            let problem = "contradicts groups = \"off\": where there are no groups, leave it out";
-            mistakes.push(source.mistake(path, problem));
-        }
-    }
     let additions = settings.schemas.clone().unwrap_or_default();
     if let Err(rejection) = settings.check_status(&additions) {
         mistakes.push(source.mistake(&[Step::Key("schemas")], detail(&rejection)));
     }
-    check_additions_are_kept(source, settings, &additions, mistakes);
-    check_enforced_are_kept(source, settings, mistakes);
-}
-
-/// Where nothing of an attribute is kept there is nothing to enforce, unless groups have one of that name.
-fn check_enforced_are_kept(source: &Source<'_>, settings: &Settings, mistakes: &mut Vec<Mistake>) {
-    let schemas = settings.all_attributes();
-    let Some(Ok(kept)) = settings.attributes.as_ref().map(|paths| Kept::read(paths, &schemas.user)) else {
-        return;
-    };
-    for (index, path) in settings.enforce_canonical_values.iter().flatten().enumerate() {
-        let of_groups = AttributePath::parse(path).is_ok_and(|path| path.resolve(&schemas.group).is_some());
-        if !of_groups && !kept.keeps_some(path, &schemas.user) {
-            let place = [Step::Key("enforce_canonical_values"), Step::Index(index)];
-            let problem = format!("{path} is not kept: put it into attributes as well, or leave it out here");
-            mistakes.push(source.mistake(&place, problem));
-        }
+    for Contradiction { place, problem } in settings.contradictions() {
+        mistakes.push(source.mistake(&steps(place), problem));
     }
 }
 
-fn check_additions_are_kept(
-    source: &Source<'_>,
-    settings: &Settings,
-    additions: &Additions,
-    mistakes: &mut Vec<Mistake>,
-) {
-    let schemas = settings.schemas();
-    let Some(kept) = &schemas.user.kept else { return };
-    for (index, schema) in additions.user.iter().enumerate() {
-        for (place, attribute) in schema.attributes.iter().enumerate() {
-            let path = format!("{}:{}", schema.id, attribute.name);
-            if !kept.keeps(&path, &schemas.user) {
-                let steps = [
-                    Step::Key("schemas"),
-                    Step::Key("User"),
-                    Step::Index(index),
-                    Step::Key("attributes"),
-                    Step::Index(place),
-                ];
-                let problem =
-                    format!("{} is added and not kept: put it into attributes as well", attribute.name);
-                mistakes.push(source.mistake(&steps, problem));
-            }
-        }
+fn steps(place: Place) -> Vec<Step<'static>> {
+    match place {
+        Place::UnknownMembers => vec![Step::Key("unknown_members")],
+        Place::GroupSchemas => vec![Step::Key("schemas"), Step::Key("Group")],
+        Place::Enforced(index) => vec![Step::Key("enforce_canonical_values"), Step::Index(index)],
+        Place::Added { schema, attribute } => vec![
+            Step::Key("schemas"),
+            Step::Key("User"),
+            Step::Index(schema),
+            Step::Key("attributes"),
+            Step::Index(attribute),
+        ],
     }
 }
 

@@ -53,14 +53,19 @@ const NAME_CHARS_MAX: usize = 64;
 
 impl Settings {
     /// These settings with a merge patch applied and checked. The refusal names the first setting that is
-    /// unknown or does not take its value.
+    /// unknown or does not take its value, or else the first that
+    /// contradicts another now.
     pub fn updated(&self, patch: &Object) -> Result<Self, Rejection> {
         let mut settings = self.clone();
         for (name, value) in patch {
             settings = settings.with(name, value)?;
         }
         settings.check()?;
-        Ok(settings)
+        let known = self.contradictions();
+        match settings.contradictions().into_iter().find(|found| !known.contains(found)) {
+            Some(contradiction) => Err(invalid("settings_contradict", contradiction.to_string())),
+            None => Ok(settings),
+        }
     }
 
     /// The settings of a new tenant, from those that are not the defaults.

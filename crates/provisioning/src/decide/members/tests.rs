@@ -173,6 +173,10 @@ impl Directory for Counting {
         self.model.groups_named(folded_display_name)
     }
 
+    fn shared_group_name(&self) -> Result<Option<String>, Infallible> {
+        self.model.shared_group_name()
+    }
+
     fn holders_of_external_id(
         &self,
         resource_type: ResourceType,

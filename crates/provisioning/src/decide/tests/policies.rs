@@ -81,6 +81,21 @@ fn groups_are_not_denied_while_there_are_some() {
 }
 
 #[test]
+fn groups_are_not_linked_by_a_name_that_two_have() {
+    let mut house = House::new();
+    let link = Command::UpdateTenant { settings: object(json!({"groups": "link-only"})), profile: None };
+    for (n, name) in [(10, "Sales"), (11, "Engineering"), (12, "ENGINEERING")] {
+        house.post_group(n, json!({ "displayName": name })).unwrap();
+    }
+    let detail = refused(house.when(&link), "group_names_shared");
+    assert!(detail.contains(&format!("{}, {}", uuid(11), uuid(12))), "{detail}");
+    assert!(!detail.to_lowercase().contains("engineering"), "a name may tell of a person: {detail}");
+    house.patch_group(12, json!([{"op": "replace", "path": "displayName", "value": "Guides"}])).unwrap();
+    house.when(&link).unwrap();
+    assert!(house.when(&link).unwrap().events.is_empty(), "and nothing is looked at again");
+}
+
+#[test]
 fn a_user_name_is_an_address_where_the_tenant_wants_one() {
     let mut house = House::new();
     house.post_user(1, json!({"userName": "alice", "active": true})).unwrap();
