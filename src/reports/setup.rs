@@ -13,10 +13,10 @@ use provisioning::tenancy::{
     UserNameForm,
 };
 use provisioning::{ClientId, Timestamp};
-use scim::{ResourceSchema, ResourceType};
 use scim::attribute_path::AttributePath;
 use scim::schema::{Attribute, Mutability, Schema};
 use scim::schemas::Schemas;
+use scim::{ResourceSchema, ResourceType};
 use serde_json::{Value, json};
 
 use super::ReportError;
@@ -171,7 +171,11 @@ fn mappings(
 }
 
 fn judged(mapping: &Mapping, schema: &ResourceSchema, settings: &Settings) -> Value {
-    let end = if settings.is_strict() { "a user who has it would be refused" } else { "what is sent would be dropped" };
+    let end = if settings.is_strict() {
+        "a user who has it would be refused"
+    } else {
+        "what is sent would be dropped"
+    };
     let (r#do, from, why) = if !is_writable(mapping.to, schema) {
         ("remove", mapping.from, Some(format!("this tenant has no such attribute: {end}")))
     } else if !is_kept(mapping.to, schema) {
