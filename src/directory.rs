@@ -262,6 +262,9 @@ impl Directory {
     /// The users that a look-up by name finds, if that is nobody or one whose state was met: of one state, as a client
     /// of that domain sees it. `None`: the list has to be read.
     pub fn look_up(&self, query: &ListQuery, domain: &str) -> Result<Option<Option<KnownUser>>, ViewError> {
+        if let Some(known) = query.folded_user_name().and_then(|name| self.known.named(name, domain)) {
+            return Ok(Some(Some(known)));
+        }
         let found = self.with_current(|reader| reader.first_two(query, domain))?;
         match *found {
             [] => Ok(Some(None)),

@@ -1,12 +1,13 @@
 //! Users as they were read last, so that asking for one again costs no look-up.
 //!
 //! One store for all tenants, bounded in bytes; whoever was not asked for longest goes first. Users are kept packed
-//! ([`packed`]), so that it holds a hundred thousand ordinary ones. Promises: nobody is shown less than what somebody
+//! ([`packed`]), so that it holds a hundred thousand ordinary ones, and are found by id or by name. Promises: nobody is shown less than what somebody
 //! was told already. Behind the commit of the view, and before anybody hears of it, the writer forgets whom the batch
 //! was about, or everybody where it touched a group, since users show their groups; and what was read before that
 //! moment is not kept.
 
 mod forms;
+mod names;
 mod packed;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -15,8 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lru::LruCache;
 use projections::current::{GroupRef, StoredResource};
 use provisioning::{Recorded, ResourceId, Subject};
+use scim::fold::fold;
 
 use forms::Forms;
+use names::{NAME_BYTES, Names};
 use packed::Packed;
 
 /// How many bytes all users that are kept may take.
@@ -47,6 +50,7 @@ type Place = (u32, ResourceId);
 #[derive(Debug)]
 pub struct KnownUsers {
     shards: Vec<Mutex<Shard>>,
+    names: Names,
     shard_bytes_max: usize,
     /// How many tenants were opened. One that is opened again has another number and finds nothing of before.
     opened: AtomicU32,
@@ -68,7 +72,8 @@ impl KnownUsers {
     fn within(bytes_max: usize) -> Self {
         let shard = || Mutex::new(Shard { users: LruCache::unbounded(), bytes: 0 });
         let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
-        Self { shards, shard_bytes_max: bytes_max / SHARDS, opened: AtomicU32::new(0) }
+        let names = Names::default();
+        Self { shards, names, shard_bytes_max: bytes_max / SHARDS, opened: AtomicU32::new(0) }
     }
 
     fn shard(&self, place: &Place) -> MutexGuard<'_, Shard> {
@@ -80,27 +85,37 @@ impl KnownUsers {
 }
 
 impl Shard {
-    fn put(&mut self, place: Place, user: Packed, bytes_max: usize) {
-        self.forget(&place);
+    fn put(&mut self, place: Place, user: Packed, bytes_max: usize, names: &Names) {
+        self.forget(&place, names);
         self.bytes += bytes_of(&user);
+        if let Some(name) = user.name() {
+            names.put(name.key, place.1);
+        }
         self.users.put(place, user);
         while self.bytes > bytes_max
-            && let Some((_, oldest)) = self.users.pop_lru()
+            && let Some((oldest, user)) = self.users.pop_lru()
         {
-            self.bytes -= bytes_of(&oldest);
+            self.is_gone(&oldest, &user, names);
         }
     }
 
-    fn forget(&mut self, place: &Place) {
+    fn forget(&mut self, place: &Place, names: &Names) {
         if let Some(user) = self.users.pop(place) {
-            self.bytes -= bytes_of(&user);
+            self.is_gone(place, &user, names);
+        }
+    }
+
+    fn is_gone(&mut self, place: &Place, user: &Packed, names: &Names) {
+        self.bytes -= bytes_of(user);
+        if let Some(name) = user.name() {
+            names.forget(name.key, place.1);
         }
     }
 }
 
 /// Everything that keeping a user takes.
 fn bytes_of(user: &Packed) -> usize {
-    size_of::<(Place, Packed)>() + LINK_BYTES + SLOT_BYTES + user.bytes()
+    size_of::<(Place, Packed)>() + LINK_BYTES + SLOT_BYTES + NAME_BYTES + user.bytes()
 }
 
 /// One tenant's part.
@@ -124,12 +139,36 @@ impl Known {
 
     /// The user, as a client of that domain sees it, if it is kept.
     pub(super) fn get(&self, id: ResourceId, domain: &str) -> Option<KnownUser> {
+        let (user, ()) = self.unpacked(id, domain, |_| Some(()))?;
+        Some(user)
+    }
+
+    /// The visible user with that name, which is folded, likewise. It is the only one: a name belongs to one visible
+    /// user at a time, and whoever is kept has its name still, or nobody was told yet that it has not.
+    pub(super) fn named(&self, folded: &str, domain: &str) -> Option<KnownUser> {
+        let key = self.all.names.key(self.number, folded);
+        let id = self.all.names.get(key)?;
+        let (user, name) = self.unpacked(id, domain, |kept| kept.name().filter(|name| name.key == key))?;
+        let is_so_named = name.text(&user.stored.document).is_some_and(|text| fold(text) == folded);
+        is_so_named.then_some(user)
+    }
+
+    /// Whoever is kept under that id, and what `look` finds in the packed form.
+    fn unpacked<T>(
+        &self,
+        id: ResourceId,
+        domain: &str,
+        look: impl FnOnce(&Packed) -> Option<T>,
+    ) -> Option<(KnownUser, T)> {
         let place = (self.number, id);
         let mut shard = self.all.shard(&place);
         let known = shard.users.get(&place)?;
-        let counts = known.is_of(domain) && known.read_at >= self.valid_from.load(Ordering::SeqCst);
+        if !known.is_of(domain) || known.read_at < self.valid_from.load(Ordering::SeqCst) {
+            return None;
+        }
+        let looked = look(known)?;
         // Under the lock: it takes no longer than a copy of the packed form and its allocation would.
-        if counts { known.unpack(id, &self.forms) } else { None }
+        Some((known.unpack(id, &self.forms)?, looked))
     }
 
     /// To be asked before a user is read that is to be kept.
@@ -142,12 +181,13 @@ impl Known {
         if self.moves() != read_at {
             return;
         }
-        let Some(packed) = Packed::of(user, domain, read_at, &self.forms) else { return };
+        let key_of = |folded: &str| self.all.names.key(self.number, folded);
+        let Some(packed) = Packed::of(user, domain, read_at, &self.forms, key_of) else { return };
         let place = (self.number, user.stored.id);
         let mut shard = self.all.shard(&place);
         // Under the lock: a writer that moves now has yet to forget what is put in.
         if self.moves() == read_at {
-            shard.put(place, packed, self.all.shard_bytes_max);
+            shard.put(place, packed, self.all.shard_bytes_max, &self.all.names);
         }
     }
 
@@ -162,7 +202,7 @@ impl Known {
         for event in events.unwrap_or_default() {
             if let Subject::User(id) = event.header.subject {
                 let place = (self.number, id);
-                self.all.shard(&place).forget(&place);
+                self.all.shard(&place).forget(&place, &self.all.names);
             }
         }
     }

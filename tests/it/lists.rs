@@ -157,6 +157,11 @@ async fn a_look_up_by_name_shows_whoever_has_it_now_as_a_get_does() {
     assert_eq!(alba["groups"].as_array().unwrap().len(), 2);
     acme.delete(&format!("/Users/{}", ids[0])).await.expect(204);
     assert_eq!(places(&look_up("alba@example.com", "").await, &ids), "");
+    let taken_over = acme.user("Alba@example.com").await;
+    for _ in ["read as it is asked for", "as it was read last"] {
+        let list = look_up("alba@example.com", "").await;
+        assert_eq!(list["Resources"], json!([acme.get(&format!("/Users/{taken_over}")).await.expect(200)]));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

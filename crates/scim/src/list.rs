@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use crate::attribute_path::AttributePath;
 use crate::dialect::Notes;
-use crate::filter::{self, CompareOp, TypedFilter, TypedPath, TypedValue};
+use crate::filter::{self, CompareOp, Comparison, TypedFilter, TypedPath, TypedValue};
 use crate::returned::Returned;
 use crate::schema::AttributeType;
 use crate::{ResourceSchema, ResourceType, ScimError, ScimType, dialect};
@@ -73,15 +73,29 @@ impl ListQuery {
     /// Whether it asks for the one user with a `userName` and for nothing else: an index answers that, however many
     /// resources there are.
     pub fn is_lookup(&self) -> bool {
+        self.user_name().is_some()
+    }
+
+    /// The folded `userName` of the one user that it asks for, if it asks for nothing else and that attribute is not
+    /// `caseExact`.
+    pub fn folded_user_name(&self) -> Option<&str> {
+        let (path, name) = self.user_name()?;
+        (!path.case_exact).then_some(name)
+    }
+
+    fn user_name(&self) -> Option<(&TypedPath, &str)> {
         let [Part { resource_type: ResourceType::User, filter: Some(filter), .. }] = self.parts.as_slice()
         else {
-            return false;
+            return None;
         };
-        let TypedFilter::Compare(comparison) = filter else { return false };
-        let path = &comparison.path;
+        let TypedFilter::Compare(Comparison { path, op: CompareOp::Eq, value: TypedValue::Text(name) }) =
+            filter
+        else {
+            return None;
+        };
         let by_user_name = path.extension.is_none() && path.attribute == "userName";
-        let is_one_name = comparison.op == CompareOp::Eq && matches!(comparison.value, TypedValue::Text(_));
-        self.order == Order::Created && self.cursor.is_none() && by_user_name && is_one_name
+        let is_page_alone = self.order == Order::Created && self.cursor.is_none();
+        (by_user_name && is_page_alone).then_some((path, name))
     }
 
     /// Reads decoded query parameters for resources of these types; names are matched whatever their case, unknown

@@ -1,12 +1,17 @@
 //! A user as it is kept: its texts in one compressed piece, everything else beside it.
 
+use std::borrow::Cow;
+
 use projections::current::{GroupRef, StoredResource};
 use provisioning::{ResourceId, Revision, Status, Timestamp};
 use scim::ResourceType;
+use scim::fold::fold;
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::KnownUser;
 use super::forms::Forms;
+use super::names::NameKey;
 
 const ID_BYTES: usize = 16;
 /// The smallest step in which an allocator hands out bytes; greater ones are an eighth of the size.
@@ -22,20 +27,47 @@ pub(super) struct Packed {
     revision: Revision,
     created_at: Timestamp,
     modified_at: Timestamp,
+    /// What the user is found by, if its name stands in the document as it is.
+    name_key: NameKey,
     /// The domain's name, then the text: document, `externalId`, groups.
     bytes: Box<[u8]>,
     text_bytes: u16,
     document_bytes: u16,
     external_id_bytes: Option<u16>,
+    name_at: u16,
+    /// 0: it is not found by name.
+    name_bytes: u16,
     domain_bytes: u8,
     /// What the text is compressed against; `None`: it is not compressed.
     form: Option<u8>,
     status: Status,
 }
 
+/// A name that leads to a user, and where in the document it stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Name {
+    pub(super) key: NameKey,
+    at: u16,
+    bytes: u16,
+}
+
+impl Name {
+    /// The name itself.
+    pub(super) fn text(self, document: &str) -> Option<&str> {
+        let at = usize::from(self.at);
+        document.get(at..at + usize::from(self.bytes))
+    }
+}
+
 impl Packed {
-    /// `None` if it is too large to be kept.
-    pub(super) fn of(user: &KnownUser, domain: &str, read_at: u64, forms: &Forms) -> Option<Self> {
+    /// `None` if it is too large to be kept. `key_of` makes the key of a folded name.
+    pub(super) fn of(
+        user: &KnownUser,
+        domain: &str,
+        read_at: u64,
+        forms: &Forms,
+        key_of: impl FnOnce(&str) -> NameKey,
+    ) -> Option<Self> {
         let KnownUser { stored, groups } = user;
         let length = |text: &str| u16::try_from(text.len()).ok();
         let external_id_bytes = match &stored.external_id {
@@ -52,6 +84,7 @@ impl Packed {
         }
         let text_bytes = u16::try_from(text.len()).ok()?;
         let domain_bytes = u8::try_from(domain.len()).ok()?;
+        let (name_at, name) = name_in(&stored.document).unwrap_or_default();
         let (form, kept) = match forms.compress(&text, &stored.document) {
             Some((form, compressed)) => (Some(form), compressed),
             None => (None, text),
@@ -62,10 +95,13 @@ impl Packed {
             revision: stored.revision,
             created_at: stored.created_at,
             modified_at: stored.modified_at,
+            name_key: key_of(&fold(name)),
             bytes: [domain.as_bytes(), &kept].concat().into_boxed_slice(),
             text_bytes,
             document_bytes: length(&stored.document)?,
             external_id_bytes,
+            name_at: u16::try_from(name_at).ok()?,
+            name_bytes: length(name)?,
             domain_bytes,
             form,
             status: stored.status,
@@ -75,6 +111,12 @@ impl Packed {
     /// How many bytes its texts take at most, as the allocator hands them out.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.len() + self.bytes.len() / 8 + STEP_BYTES
+    }
+
+    /// What the user is found by.
+    pub(super) fn name(&self) -> Option<Name> {
+        let name = Name { key: self.name_key, at: self.name_at, bytes: self.name_bytes };
+        (self.name_bytes > 0).then_some(name)
     }
 
     pub(super) fn is_of(&self, domain: &str) -> bool {
@@ -115,6 +157,19 @@ impl Packed {
             status: self.status,
         };
         Some(KnownUser { stored, groups })
+    }
+}
+
+/// Where the `userName` stands in a document, and what it is, unless something in it is escaped there.
+fn name_in(document: &str) -> Option<(usize, &str)> {
+    #[derive(Deserialize)]
+    struct Named<'d> {
+        #[serde(borrow, rename = "userName")]
+        user_name: Cow<'d, str>,
+    }
+    match serde_json::from_str::<Named<'_>>(document).ok()?.user_name {
+        Cow::Borrowed(name) => Some((name.as_ptr().addr() - document.as_ptr().addr(), name)),
+        Cow::Owned(_) => None,
     }
 }
 

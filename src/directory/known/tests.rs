@@ -77,6 +77,71 @@ fn whoever_is_forgotten_takes_no_room_also_where_a_group_was_touched() {
     assert_eq!(held(&all), (0, 0));
 }
 
+/// A document of somebody with that name.
+fn called(user_name: &str) -> String {
+    serde_json::json!({ "displayName": "Zoë", "userName": user_name }).to_string()
+}
+
+/// Which of the users has the name, as far as it is known.
+fn found(known: &Known, folded: &str) -> Option<ResourceId> {
+    known.named(folded, DOMAIN).map(|user| {
+        assert_eq!(known.get(user.stored.id, DOMAIN).as_ref(), Some(&user));
+        user.stored.id
+    })
+}
+
+fn names(all: &KnownUsers) -> usize {
+    all.names.len()
+}
+
+#[test]
+fn a_user_is_found_by_its_name_whatever_its_case_and_by_no_other() {
+    let known = known();
+    for (number, name) in
+        [(1, "Ada@example.com"), (2, "STRASSE"), (3, "Zoë"), (4, "b\"c"), (5, ""), (6, "a\\d")]
+    {
+        keep(&known, number, &called(name));
+    }
+    keep(&known, 7, "{}");
+    keep(&known, 8, r#"{"displayName":"userName","nested":{"userName":"inner"}}"#);
+    keep(&known, 9, r#"{"urn:x:User":{"userName":"inner"},"userName":"outer"}"#);
+    for (folded, number) in [("ada@example.com", 1), ("strasse", 2), ("zoë", 3), ("outer", 9)] {
+        assert_eq!(found(&known, folded), Some(id(number)), "{folded}");
+    }
+    // What is escaped in the document is not looked for there, nor is what is no folded name.
+    for none in ["Ada@example.com", "ada@example.co", "ada@example.com ", "b\"c", "a\\d", "", "{}", "inner"] {
+        assert_eq!(found(&known, none), None, "{none}");
+    }
+    assert!(known.named("zoë", "entra").is_none());
+    assert!(Known::of(&known.all).named("zoë", DOMAIN).is_none());
+}
+
+#[test]
+fn a_name_leads_to_whoever_has_it_and_to_nobody_who_had_it() {
+    let known = known();
+    keep(&known, 1, &called("alice"));
+    keep(&known, 2, &called("bob"));
+    // Read again with another name, which nothing here has told.
+    keep(&known, 1, &called("alicia"));
+    assert_eq!((found(&known, "alice"), found(&known, "alicia")), (None, Some(id(1))));
+    // Somebody takes a name over: whoever had it is forgotten behind whoever has it, and the other way round.
+    for order in [[1, 2], [2, 1]] {
+        keep(&known, 1, &called("alice"));
+        keep(&known, 2, &called("alice"));
+        assert_eq!(found(&known, "alice"), Some(id(2)), "{order:?}");
+        known.moved(Some(&[about(Subject::User(id(1)))]));
+        assert_eq!(found(&known, "alice"), Some(id(2)), "{order:?}");
+        known.moved(Some(&order.map(|number| about(Subject::User(id(number))))));
+        assert_eq!((found(&known, "alice"), names(&known.all)), (None, 0), "{order:?}");
+    }
+    keep(&known, 1, &called("alice"));
+    known.moved(Some(&[about(Subject::Group(id(3)))]));
+    assert_eq!(found(&known, "alice"), None, "its groups may be others");
+    keep(&known, 1, &called("alice"));
+    known.moved(None);
+    assert_eq!(found(&known, "alice"), None);
+}
+
 #[test]
 fn what_was_read_before_a_move_is_not_kept() {
     let known = known();
@@ -196,10 +261,11 @@ fn no_more_is_kept_than_the_bound_and_whoever_was_asked_for_last_stays() {
     }
     let kept = (0..100).filter(|nth| known.get(id(number(*nth)), DOMAIN).is_some()).count();
     assert!((2..=4).contains(&kept), "{kept}");
+    assert_eq!(names(&all), kept, "whoever goes is not found by name either");
     keep(&known, number(200), &"x".repeat(64 * 1024));
     assert!(known.get(id(number(200)), DOMAIN).is_none(), "it is too large");
     for nth in 0..100 {
         known.moved(Some(&[about(Subject::User(id(number(nth))))]));
     }
-    assert_eq!(held(&all), (0, 0));
+    assert_eq!((held(&all), names(&all)), ((0, 0), 0));
 }

@@ -27,9 +27,11 @@ fn check_refused(parameters: &[(&str, &str)], scim_type: ScimType, code: &str) {
 fn only_one_name_and_no_order_is_a_lookup() {
     #[track_caller]
     fn check(parameters: &[(&str, &str)], expected: bool) {
-        assert_eq!(read(parameters).unwrap().is_lookup(), expected, "{parameters:?}");
+        let query = read(parameters).unwrap();
+        let name = query.folded_user_name();
+        assert_eq!((query.is_lookup(), name), (expected, expected.then_some("alice")), "{parameters:?}");
     }
-    check(&[("filter", "username eq \"alice\"")], true);
+    check(&[("filter", "username eq \"Alice\"")], true);
     check(&[("filter", "userName eq \"alice\""), ("sortBy", "title")], false);
     check(&[("filter", "userName eq null")], false);
     check(&[("filter", "userName co \"alice\"")], false);
@@ -37,6 +39,14 @@ fn only_one_name_and_no_order_is_a_lookup() {
     check(&[("filter", "userName eq \"alice\" or title pr")], false);
     check(&[("filter", "userName eq \"alice\""), ("cursor", "")], false);
     check(&[], false);
+}
+
+#[test]
+fn a_name_that_is_case_exact_is_no_folded_one() {
+    let mut query = read(&[("filter", "userName eq \"Alice\"")]).unwrap();
+    let Some(TypedFilter::Compare(comparison)) = &mut query.parts[0].filter else { panic!("{query:?}") };
+    comparison.path.case_exact = true;
+    assert_eq!((query.is_lookup(), query.folded_user_name()), (true, None));
 }
 
 #[test]
