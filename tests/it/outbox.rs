@@ -17,16 +17,16 @@ mod positions;
 mod refusals;
 
 const EVENTS: &str = "MUSTER_EVENTS";
-const DEPROVISIONING: &str = "MUSTER_DEPROVISIONING";
+pub(crate) const DEPROVISIONING: &str = "MUSTER_DEPROVISIONING";
 
 /// A message as a consumer finds it.
 #[derive(Debug, Clone)]
-struct Message {
-    subject: String,
+pub(crate) struct Message {
+    pub(crate) subject: String,
     id: String,
     content_type: String,
     muster_subject: String,
-    body: Value,
+    pub(crate) body: Value,
 }
 
 impl Message {
@@ -36,7 +36,7 @@ impl Message {
 }
 
 /// Everything that a JetStream stream holds of a tenant, in order.
-async fn held(nats: &Nats, name: &str, tenant: &str) -> Vec<Message> {
+pub(crate) async fn held(nats: &Nats, name: &str, tenant: &str) -> Vec<Message> {
     let context = jetstream::new(nats.connect().await);
     let Ok(found) = context.get_stream(name).await else { return Vec::new() };
     let end = found.cached_info().state.last_sequence;
@@ -91,7 +91,7 @@ async fn head(service: &TestService, tenant: &str) -> u64 {
 }
 
 /// Waits until everything of a tenant is published, and that in evidence.
-async fn published(service: &TestService, nats: &Nats, tenant: &str) {
+pub(crate) async fn published(service: &TestService, nats: &Nats, tenant: &str) {
     eventually("everything to be published", || async {
         let before = head(service, tenant).await;
         let events = status(service, tenant, EVENTS).await;

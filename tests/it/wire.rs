@@ -245,16 +245,18 @@ struct Played {
 async fn play_over_http(conversation: Conversation, service: Service) -> Played {
     let played = tokio::task::spawn_blocking(move || {
         let (agent, mut noted) = (agent(), Vec::new());
-        let mut observe = |moment: &Moment<'_>| {
-            if let Moment::Answered { response, notes: Some(notes), .. } = moment {
-                let id = response.header("x-request-id").expect("answers bear ids").to_owned();
-                noted.push((id, notes.to_vec()));
-            }
-        };
+        let mut observe = |moment: &Moment<'_>| noted.extend(noted_of(moment));
         let played = play(&conversation, &service, &mut |request| send(&agent, request), &mut observe);
         Played { mismatch: played.err().map(|mismatch| mismatch.to_string()), noted }
     });
     played.await.expect("the player does not panic")
+}
+
+/// The id of a request and what its file says that is noted of it, if it does.
+fn noted_of(moment: &Moment<'_>) -> Option<(String, Vec<String>)> {
+    let Moment::Answered { response, notes: Some(notes), .. } = moment else { return None };
+    let id = response.header("x-request-id").expect("answers bear ids").to_owned();
+    Some((id, notes.to_vec()))
 }
 
 pub(crate) fn agent() -> ureq::Agent {

@@ -22,6 +22,9 @@ pub(crate) struct Conversation {
     pub(crate) source: String,
     /// The kind of client that the tenant must have.
     pub(crate) client: Client,
+    /// Whether the tenant has a host name of its own, by which alone it is found.
+    #[serde(default)]
+    pub(crate) own_host: bool,
     /// Headers of every request, unless the exchange has its own.
     #[serde(default)]
     pub(super) headers: BTreeMap<String, String>,
