@@ -70,19 +70,32 @@ impl DataLock {
                 data.display()
             );
         }
-        // What an earlier process wrote is not where this one listens.
-        file.set_len(0).with_context(|| format!("{} cannot be written", path.display()))?;
-        Ok(Self { file })
+        let mut lock = Self { file };
+        if lock.file.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+            lock.blank().with_context(|| format!("{} cannot be written", path.display()))?;
+        }
+        Ok(lock)
+    }
+
+    /// Nobody is told where an earlier process listened; and the block that the text will need is taken, so that a
+    /// disk which becomes full meanwhile does not matter.
+    fn blank(&mut self) -> std::io::Result<()> {
+        self.write("\n")
     }
 
     /// Writes where the service listens, and the certificate that it shows.
     fn tell(&mut self, url: &str, certificate: Option<&Path>) -> std::io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.rewind()?;
         match certificate {
-            Some(path) => write!(self.file, "{url}\n{}\n", path.canonicalize()?.display())?,
-            None => writeln!(self.file, "{url}")?,
+            Some(path) => self.write(&format!("{url}\n{}\n", path.canonicalize()?.display())),
+            None => self.write(&format!("{url}\n")),
         }
+    }
+
+    /// In place: a file that is emptied first may find no room again.
+    fn write(&mut self, text: &str) -> std::io::Result<()> {
+        self.file.rewind()?;
+        self.file.write_all(text.as_bytes())?;
+        self.file.set_len(text.len() as u64)?;
         self.file.sync_all()
     }
 }
@@ -196,6 +209,7 @@ impl Service {
         let tasks = Arc::new(Tasks::new(tokio::runtime::Handle::current()));
         let data = config.data.clone();
         let reserve = tasks.block(move || Reserve::at_start(&data)).await;
+        lock.blank().context("lock file")?;
         let master_key_file = config.master_key_file.as_deref();
         let directories =
             open_directories(&config.data, master_key_file, Arc::clone(&tasks), sources).await?;

@@ -469,6 +469,26 @@ fn a_view_that_has_no_room_to_be_built_is_built_when_there_is_some() {
 }
 
 #[test]
+fn a_start_on_a_full_disk_after_a_kill_serves_what_was_acknowledged() {
+    let mut place = process::Place::new();
+    let running = place.start();
+    let acme = Client::new(&running.url, &place.operator()).create_tenant("acme");
+    let names: Vec<String> = (0..20).map(|number| format!("user-{number}")).collect();
+    for name in &names {
+        let reply = acme.send("POST", "/Users", Some(&named(name)), &[]).expect("the service answers");
+        assert_eq!(reply.status, 201, "{}", reply.body);
+    }
+    running.kill();
+    assert!(place.data().join("tenants/acme/log.db-wal").metadata().is_ok_and(|wal| wal.len() > 0));
+    place.limits = Some("ulimit -S -f 64".to_owned());
+    let running = place.start();
+    let confined = Confined { place, running, acme };
+    assert_eq!(confined.acme.get("/Users?count=0")["totalResults"], names.len());
+    confined.make_room();
+    assert_eq!(confined.created("user.created", "userName"), names);
+}
+
+#[test]
 fn a_start_without_room_for_the_registry_says_what_is_full() {
     let (mut place, acme) = stopped(1);
     place.limits = Some("ulimit -S -f 8".to_owned());
