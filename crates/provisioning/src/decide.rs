@@ -82,16 +82,16 @@ pub fn decide_scim<D: Directory>(
     match (resource_type, change) {
         (ResourceType::User, Change::Create(document)) => user::create(scope, document),
         (ResourceType::User, Change::Replace(document)) => match scope.find()? {
-            Some(user) => user::replace(scope, &scope.met(user)?, document),
+            Some(user) => user::replace(scope, scope.met(user)?, document),
             None => user::create_under_its_id(scope, document),
         },
-        (ResourceType::User, Change::Patch(request)) => user::patch(scope, &scope.existing()?, &request),
+        (ResourceType::User, Change::Patch(request)) => user::patch(scope, scope.existing()?, &request),
         (ResourceType::User, Change::Delete) => user::delete(scope, &scope.existing()?),
         (ResourceType::Group, Change::Create(document)) => group::create(scope, document),
         (ResourceType::Group, Change::Replace(document)) => {
-            group::replace(scope, &scope.existing()?, document)
+            group::replace(scope, scope.existing()?, document)
         }
-        (ResourceType::Group, Change::Patch(request)) => group::patch(scope, &scope.existing()?, request),
+        (ResourceType::Group, Change::Patch(request)) => group::patch(scope, scope.existing()?, request),
         (ResourceType::Group, Change::Delete) => group::delete(scope, &scope.existing()?),
     }
 }

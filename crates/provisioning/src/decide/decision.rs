@@ -50,9 +50,9 @@ impl Decision {
     }
 
     /// The resource changed if there are events.
-    pub(super) fn changed(resource: &Resource, events: Vec<Draft>) -> Self {
+    pub(super) fn changed(resource: Resource, events: Vec<Draft>) -> Self {
         let outcome = if events.is_empty() {
-            Outcome::Unchanged(Box::new(resource.clone()))
+            Outcome::Unchanged(Box::new(resource))
         } else {
             Outcome::Changed(resource.id)
         };

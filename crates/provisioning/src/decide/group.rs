@@ -1,6 +1,7 @@
 //! Decisions about groups: the group's own document as for users, its members by [`Roster`].
 
 use scim::dialect::Notes;
+use scim::patch::apply::Applied;
 use scim::patch::members::{MemberChange, split};
 use scim::patch::{PatchRequest, Target};
 use scim::resource::{Document, check_names};
@@ -37,32 +38,35 @@ pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: Document) -> 
 /// PUT. An omitted `members` is treated as every other omitted attribute.
 pub(super) fn replace<D: Directory>(
     scope: &Scope<'_, D>,
-    group: &Resource,
+    mut group: Resource,
     mut document: Document,
 ) -> Decided<D> {
     let keep_omitted = scope.settings().put_omitted == PutOmitted::Keep;
     let members = document.members.take();
-    let new = scim::resource::replace(&scope.target(group), document, scope.schema, keep_omitted)?;
+    let old = scope.take_target(&mut group);
+    let new = scim::resource::replace(&old, document, scope.schema, keep_omitted)?;
     let mut roster = Roster::of(scope);
     match &members {
         Some(members) => roster.replace(members)?,
         None if keep_omitted => {}
         None => roster.remove_all()?,
     }
-    settle(scope, group, new, roster, Notes::new())
+    settle(scope, group, Applied { before: old, after: new, notes: Notes::new() }, roster)
 }
 
 /// PATCH.
 pub(super) fn patch<D: Directory>(
     scope: &Scope<'_, D>,
-    group: &Resource,
+    mut group: Resource,
     request: PatchRequest,
 ) -> Decided<D> {
     let (own, of_members) = split(request, scope.schema)?;
-    let (mut new, mut notes) = (scope.target(group), Notes::new());
-    if !own.operations.is_empty() {
-        notes = scim::patch::apply::apply(&own, scope.schema, &mut new)?;
-    }
+    let target = scope.take_target(&mut group);
+    let applied = if own.operations.is_empty() {
+        Applied { before: target.clone(), after: target, notes: Notes::new() }
+    } else {
+        scim::patch::apply::apply(&own, scope.schema, target)?
+    };
     let mut roster = Roster::of(scope);
     for change in &of_members {
         match change {
@@ -73,7 +77,7 @@ pub(super) fn patch<D: Directory>(
             MemberChange::Replace(members) => roster.replace(members)?,
         }
     }
-    settle(scope, group, new, roster, notes)
+    settle(scope, group, applied, roster)
 }
 
 /// DELETE: ends the memberships on both sides first.
@@ -89,12 +93,11 @@ pub(super) fn delete<D: Directory>(scope: &Scope<'_, D>, group: &Resource) -> De
 /// The events that lead to a new document and new members: the document's first.
 fn settle<D: Directory>(
     scope: &Scope<'_, D>,
-    group: &Resource,
-    mut new: Target,
+    group: Resource,
+    applied: Applied,
     roster: Roster<'_, D>,
-    mut notes: Notes,
 ) -> Decided<D> {
-    let old = scope.target(group);
+    let Applied { before: old, after: mut new, mut notes } = applied;
     policy::keep_name(scope, &old, &mut new)?;
     check_names(&old, &new)?;
     unique::check(scope, Some(&old), &new)?;
@@ -105,7 +108,7 @@ fn settle<D: Directory>(
     }
     notes.extend(roster.settle(&mut events));
     scope.tolerate(&notes)?;
-    Ok(Decision { notes, ..Decision::changed(group, events) })
+    Ok(Decision { notes, ..Decision::changed(Resource { attributes: old.attributes, ..group }, events) })
 }
 
 fn about(id: ResourceId, attributes: Vec<String>, event: Event) -> Draft {

@@ -74,11 +74,11 @@ impl<D: Directory> Scope<'_, D> {
         not_found(self.resource_type, self.id)
     }
 
-    /// The resource as its client sees it.
-    pub(super) fn target(&self, resource: &Resource) -> Target {
+    /// The resource as its client sees it, whose document is taken out of it.
+    pub(super) fn take_target(&self, resource: &mut Resource) -> Target {
         let domain = self.provider.domain.as_ref();
         Target {
-            attributes: resource.attributes.clone(),
+            attributes: std::mem::take(&mut resource.attributes),
             external_id: domain.and_then(|domain| resource.external_ids.get(domain)).cloned(),
         }
     }

@@ -4,6 +4,7 @@
 //! user who leaves (deleted or hidden) first leaves every group, in the same transaction.
 
 use scim::dialect::Notes;
+use scim::patch::apply::Applied;
 use scim::patch::{PatchRequest, Target};
 use scim::resource::{Document, check_names};
 use scim::{Object, ResourceType, ScimError, ScimType};
@@ -27,7 +28,7 @@ pub(super) fn create<D: Directory>(scope: &Scope<'_, D>, document: Document) -> 
     if scope.settings().post_deactivated == PostDeactivated::Reactivate
         && let Some(person) = unique::person_to_bring_back(scope, &wanted)?
     {
-        return bring_back(scope, &person, wanted);
+        return bring_back(scope, person, wanted);
     }
     create_new(scope, wanted)
 }
@@ -54,22 +55,27 @@ pub(super) fn create_under_its_id<D: Directory>(scope: &Scope<'_, D>, document: 
 }
 
 /// PUT.
-pub(super) fn replace<D: Directory>(scope: &Scope<'_, D>, user: &Resource, document: Document) -> Decided<D> {
+pub(super) fn replace<D: Directory>(
+    scope: &Scope<'_, D>,
+    mut user: Resource,
+    document: Document,
+) -> Decided<D> {
     let keep_omitted = scope.settings().put_omitted == PutOmitted::Keep;
-    let new = scim::resource::replace(&scope.target(user), document, scope.schema, keep_omitted)?;
-    settle(scope, user, new)
+    let old = scope.take_target(&mut user);
+    let new = scim::resource::replace(&old, document, scope.schema, keep_omitted)?;
+    settle(scope, user, old, new)
 }
 
 /// PATCH.
 pub(super) fn patch<D: Directory>(
     scope: &Scope<'_, D>,
-    user: &Resource,
+    mut user: Resource,
     request: &PatchRequest,
 ) -> Decided<D> {
-    let mut target = scope.target(user);
-    let notes = scim::patch::apply::apply(request, scope.schema, &mut target)?;
+    let target = scope.take_target(&mut user);
+    let Applied { before, after, notes } = scim::patch::apply::apply(request, scope.schema, target)?;
     scope.tolerate(&notes)?;
-    Ok(Decision { notes, ..settle(scope, user, target)? })
+    Ok(Decision { notes, ..settle(scope, user, before, after)? })
 }
 
 /// DELETE, as the tenant's policy has it.
@@ -100,7 +106,7 @@ pub(super) fn activate<D: Directory>(id: ResourceId, origin: &Origin, directory:
         let active = Some(user.active);
         events.push(about(id, Vec::new(), [active, active], Event::UserActivated(note(origin))));
     }
-    Ok(Decision::changed(&user, events))
+    Ok(Decision::changed(user, events))
 }
 
 /// The state that a document asks for where there was none.
@@ -127,8 +133,8 @@ fn create_new<D: Directory>(scope: &Scope<'_, D>, wanted: Target) -> Decided<D> 
 ///
 /// A hidden user comes into sight by `user.reactivated` alone. If the POST says inactive, `user.deactivated`
 /// follows, so that whoever follows the log ends with no access given.
-fn bring_back<D: Directory>(scope: &Scope<'_, D>, person: &Resource, wanted: Target) -> Decided<D> {
-    let mut old = scope.target(person);
+fn bring_back<D: Directory>(scope: &Scope<'_, D>, mut person: Resource, wanted: Target) -> Decided<D> {
+    let mut old = scope.take_target(&mut person);
     let document = Document { attributes: wanted.attributes, external_id: wanted.external_id, members: None };
     let new = scim::resource::replace(&old, document, scope.schema, false)?;
     check_names(&old, &new)?;
@@ -141,7 +147,7 @@ fn bring_back<D: Directory>(scope: &Scope<'_, D>, person: &Resource, wanted: Tar
         set_active(&mut old.attributes, true);
     }
     events.extend(drafts(scope, person.id, &old, new));
-    let decision = Decision::changed(person, events);
+    let decision = Decision::changed(Resource { attributes: old.attributes, ..person }, events);
     Ok(match decision.outcome {
         Outcome::Changed(id) => Decision { outcome: Outcome::Created(id), ..decision },
         Outcome::Created(_) | Outcome::Unchanged(_) | Outcome::Done => decision,
@@ -149,15 +155,15 @@ fn bring_back<D: Directory>(scope: &Scope<'_, D>, person: &Resource, wanted: Tar
 }
 
 /// The events that lead to a new state, if it takes nobody's name.
-fn settle<D: Directory>(scope: &Scope<'_, D>, user: &Resource, mut new: Target) -> Decided<D> {
+fn settle<D: Directory>(scope: &Scope<'_, D>, user: Resource, old: Target, mut new: Target) -> Decided<D> {
     // A leaver must not come back by omission: without a value, `active` stays as it is.
     let active = new.attributes.get("active").and_then(Value::as_bool).unwrap_or(user.active);
     set_active(&mut new.attributes, active);
-    let old = scope.target(user);
     check_names(&old, &new)?;
     policy::check_user_name(scope, &old, &new)?;
     unique::check(scope, Some(&old), &new)?;
-    Ok(Decision::changed(user, drafts(scope, user.id, &old, new)))
+    let events = drafts(scope, user.id, &old, new);
+    Ok(Decision::changed(Resource { attributes: old.attributes, ..user }, events))
 }
 
 /// What leads from one state to another: first everything but `active`, then `active`.

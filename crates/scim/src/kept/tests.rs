@@ -87,11 +87,11 @@ fn check_patch(before: &Value, operations: &Value, after: &Value, not_kept: bool
     let body =
         json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
     let request = patch::parse::parse(body, &schema).unwrap();
-    let mut target = Target { attributes: object(before.clone()), external_id: Some("e".to_owned()) };
-    let notes = patch::apply::apply(&request, &schema, &mut target).unwrap();
-    assert_eq!(notes.iter().any(|note| note.dialect == Dialect::AttributesNotKept), not_kept);
-    assert_eq!(&Value::Object(target.attributes), after);
-    assert_eq!(target.external_id.as_deref(), Some("e"));
+    let target = Target { attributes: object(before.clone()), external_id: Some("e".to_owned()) };
+    let applied = patch::apply::apply(&request, &schema, target).unwrap();
+    assert_eq!(applied.notes.iter().any(|note| note.dialect == Dialect::AttributesNotKept), not_kept);
+    assert_eq!(&Value::Object(applied.after.attributes), after);
+    assert_eq!(applied.after.external_id.as_deref(), Some("e"));
 }
 
 #[test]

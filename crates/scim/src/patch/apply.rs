@@ -1,7 +1,7 @@
 //! Carrying out a PATCH on a document: (state, request) to (new state), or an error and nothing changed.
 //!
 //! This file finds the place of each operation; `change` says what happens to one attribute, `values` to the list
-//! of a multi-valued one. Operations follow each other on a copy that replaces the target at the end.
+//! of a multi-valued one. Operations follow each other on a copy.
 //!
 //! What a client may not write is refused by an explicit path and skipped without one; dialects took it out before,
 //! as they did with what the schemas lack. What is write-only (`password`) is checked and dropped: it must not reach
@@ -21,32 +21,51 @@ use crate::{Object, ResourceSchema, ScimError, resource};
 /// The attribute that stands beside the document, since each provisioning domain has its own.
 const EXTERNAL_ID: &str = "externalId";
 
-/// Applies all operations in order, atomically: on an error the target is as it was. Operations on `members`
-/// must have been taken out before ([`super::members::split`]). Answers with the dialects that were met on the way:
-/// those that depend on what the target has, and on what the tenant keeps.
-pub fn apply(
-    request: &PatchRequest,
-    schema: &ResourceSchema,
-    target: &mut Target,
-) -> Result<Notes, ScimError> {
-    let mut document = target.attributes.clone();
-    if let Some(external_id) = &target.external_id {
-        document.insert(EXTERNAL_ID.to_owned(), Value::String(external_id.clone()));
-    }
-    let mut patched = Patched { schema, before: document.clone(), document, work: Work::default() };
+/// What a PATCH comes to.
+#[derive(Debug, PartialEq)]
+pub struct Applied {
+    /// The target as it was.
+    pub before: Target,
+    /// The target as it is now.
+    pub after: Target,
+    /// The dialects that were met on the way: those that depend on what the target has, and on what the tenant keeps.
+    pub notes: Notes,
+}
+
+/// Applies all operations in order, or none. Operations on `members` must have been taken out before
+/// ([`super::members::split`]).
+pub fn apply(request: &PatchRequest, schema: &ResourceSchema, target: Target) -> Result<Applied, ScimError> {
+    let before = whole(target);
+    let mut patched = Patched { schema, document: before.clone(), before, work: Work::default() };
     for operation in &request.operations {
         patched.carry_out(operation)?;
     }
     patched.leave_out_what_is_not_kept();
-    let notes = std::mem::take(&mut patched.work.notes);
-    *target = patched.finish()?;
-    Ok(notes)
+    patched.finish()
+}
+
+/// The document with the `externalId` in it.
+fn whole(target: Target) -> Object {
+    let Target { mut attributes, external_id } = target;
+    if let Some(external_id) = external_id {
+        attributes.insert(EXTERNAL_ID.to_owned(), Value::String(external_id));
+    }
+    attributes
+}
+
+/// Puts the `externalId` beside the document again. An empty one is none.
+fn parted(mut attributes: Object) -> Target {
+    let external_id = match attributes.remove(EXTERNAL_ID) {
+        Some(Value::String(external_id)) if !external_id.is_empty() => Some(external_id),
+        _ => None,
+    };
+    Target { attributes, external_id }
 }
 
 /// The target while operations are applied to it.
 struct Patched<'s> {
     schema: &'s ResourceSchema,
-    /// The document as it was.
+    /// The document as it was, with the `externalId`.
     before: Object,
     /// The canonical document with the `externalId` and, until the end, what must not be kept.
     document: Object,
@@ -61,8 +80,8 @@ impl<'s> Patched<'s> {
     }
 
     /// Checks the whole document and takes out what is no part of it.
-    fn finish(self) -> Result<Target, ScimError> {
-        let Self { schema, before, document: mut attributes, .. } = self;
+    fn finish(self) -> Result<Applied, ScimError> {
+        let Self { schema, before, document: mut attributes, work } = self;
         resource::settle(&mut attributes, &before, schema)?;
         resource::validate(&attributes, &before, schema)?;
         forget_write_only(&mut attributes, &schema.core);
@@ -74,11 +93,7 @@ impl<'s> Patched<'s> {
                 }
             }
         }
-        let external_id = match attributes.remove(EXTERNAL_ID) {
-            Some(Value::String(external_id)) if !external_id.is_empty() => Some(external_id),
-            _ => None,
-        };
-        Ok(Target { attributes, external_id })
+        Ok(Applied { before: parted(before), after: parted(attributes), notes: work.notes })
     }
 
     fn carry_out(&mut self, operation: &Operation) -> Result<(), ScimError> {

@@ -325,9 +325,9 @@ fn applied(operations: Value) -> Value {
     rewrite(&mut body, &schema, &mut Notes::new());
     let request = patch::parse::parse(body, &schema).unwrap();
     let attributes = json!({"userName": "u", "active": true}).as_object().unwrap().clone();
-    let mut target = patch::Target { attributes, external_id: None };
-    patch::apply::apply(&request, &schema, &mut target).unwrap();
-    json!({"attributes": target.attributes, "externalId": target.external_id})
+    let target = patch::Target { attributes, external_id: None };
+    let after = patch::apply::apply(&request, &schema, target).unwrap().after;
+    json!({"attributes": after.attributes, "externalId": after.external_id})
 }
 
 #[test]

@@ -54,12 +54,9 @@ fn patched(before: &Value, operations: &Value) -> Result<Target, ScimError> {
         "Operations": operations,
     });
     let request = patch::parse::parse(body, &schema)?;
-    let mut patched = target(before);
-    let outcome = apply(&request, &schema, &mut patched);
-    if outcome.is_err() {
-        assert_eq!(patched, target(before), "an error leaves the target as it was");
-    }
-    outcome.map(|_| patched)
+    let applied = apply(&request, &schema, target(before))?;
+    assert_eq!(applied.before, target(before), "what it was is handed back");
+    Ok(applied.after)
 }
 
 /// Applies one operation to alice; `changes` are her attributes that it changes, `null` for removed ones.
@@ -237,7 +234,7 @@ fn a_value_that_a_filter_had_to_find_is_made_and_noted_with_its_operation() {
         json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
     let schema = schema();
     let request = patch::parse::parse(body, &schema).unwrap();
-    let notes = apply(&request, &schema, &mut target(&alice())).unwrap();
+    let notes = apply(&request, &schema, target(&alice())).unwrap().notes;
     let places: Vec<_> = notes.iter().map(|note| (note.dialect, note.place.as_str())).collect();
     let expected = [
         (Dialect::EntraFilteredReplace, "operation 2: emails"),
