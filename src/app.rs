@@ -206,7 +206,7 @@ impl Service {
     pub async fn start(mut config: Config, sources: Sources) -> anyhow::Result<Self> {
         let mut lock = DataLock::take(&config.data)?;
         let tls = config.tls().map(|(cert, key)| tls_config(cert, key)).transpose()?;
-        let tasks = Arc::new(Tasks::new(tokio::runtime::Handle::current()));
+        let tasks = Arc::new(Tasks::new(tokio::runtime::Handle::current())?);
         let data = config.data.clone();
         let reserve = tasks.block(move || Reserve::at_start(&data)).await;
         lock.blank().context("lock file")?;

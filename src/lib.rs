@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod as_of;
+mod background;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -35,7 +35,7 @@ async fn answer(
     master_key_file: Option<&Path>,
     path_and_query: &str,
 ) -> anyhow::Result<(u16, Value)> {
-    let tasks = Arc::new(Tasks::new(tokio::runtime::Handle::current()));
+    let tasks = Arc::new(Tasks::new(tokio::runtime::Handle::current())?);
     let directories = open_directories(data, master_key_file, Arc::clone(&tasks), Sources::default()).await?;
     for directory in directories.tenants() {
         let mut position = directory.history_position();

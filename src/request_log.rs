@@ -32,6 +32,7 @@ use std::thread::{self, JoinHandle};
 use provisioning::StreamId;
 use tokio::sync::oneshot;
 
+use crate::background::yield_to_others;
 use crate::clock::Clock;
 use crate::config::RequestLogConfig;
 use crate::directory::Directory;
@@ -106,7 +107,11 @@ impl RequestLog {
     /// Sets the writer to work.
     pub fn start(&self, unstarted: Unstarted) -> std::io::Result<()> {
         let Unstarted { queue, mut writer } = unstarted;
-        let thread = thread::Builder::new().name("request-log".into()).spawn(move || writer.run(&queue))?;
+        let run = move || {
+            yield_to_others();
+            writer.run(&queue);
+        };
+        let thread = thread::Builder::new().name("request-log".into()).spawn(run)?;
         *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())
     }

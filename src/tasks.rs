@@ -8,18 +8,22 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::background::Background;
+
 /// Spawns tasks on the runtime of the house and joins them at the end.
 #[derive(Debug)]
 pub struct Tasks {
     runtime: Handle,
+    background: Background,
     running: Mutex<JoinSet<()>>,
     stop: watch::Sender<bool>,
 }
 
 impl Tasks {
-    /// Owns the tasks that will run on `runtime`.
-    pub fn new(runtime: Handle) -> Self {
-        Self { runtime, running: Mutex::new(JoinSet::new()), stop: watch::Sender::new(false) }
+    /// Owns the tasks that will run on `runtime`. Fails if the system gives nothing to wait on for more threads.
+    pub fn new(runtime: Handle) -> std::io::Result<Self> {
+        let (background, running) = (Background::new()?, Mutex::new(JoinSet::new()));
+        Ok(Self { runtime, background, running, stop: watch::Sender::new(false) })
     }
 
     /// Starts a task. Ones that have ended are forgotten on the way.
@@ -35,6 +39,11 @@ impl Tasks {
             Ok(done) => done,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         }
+    }
+
+    /// Runs something that blocks on a thread that yields to all others, since nobody waits for it.
+    pub async fn block_behind<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        self.background.block(work).await
     }
 
     /// Becomes true when the house shuts down.

@@ -51,7 +51,7 @@ pub(crate) struct Filling {
 
 impl Folder {
     pub(crate) async fn open(data: &Path) -> anyhow::Result<Self> {
-        let tasks = Arc::new(Tasks::new(tokio::runtime::Handle::current()));
+        let tasks = Arc::new(Tasks::new(tokio::runtime::Handle::current())?);
         let directories = open_directories(data, None, Arc::clone(&tasks), Sources::default()).await?;
         Ok(Self { directories, tasks, ids: RandomIds::default() })
     }

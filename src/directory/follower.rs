@@ -28,7 +28,7 @@ pub(super) async fn run(directory: Arc<Directory>) {
         let up_to = *committed.borrow_and_update();
         let worker = Arc::clone(&directory);
         // Never left in the middle: whoever stops the house waits until the file is let go.
-        let followed = directory.tasks.block(move || worker.follow_history(up_to)).await;
+        let followed = directory.tasks.block_behind(move || worker.follow_history(up_to)).await;
         let go_on = async {
             match followed {
                 Ok(()) => {

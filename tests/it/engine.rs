@@ -37,7 +37,7 @@ impl Engine {
     }
 
     pub(crate) async fn try_open(data: &Path, sources: Sources) -> anyhow::Result<Self> {
-        let tasks = Arc::new(Tasks::new(tokio::runtime::Handle::current()));
+        let tasks = Arc::new(Tasks::new(tokio::runtime::Handle::current())?);
         match open_directories(data, None, Arc::clone(&tasks), sources).await {
             Ok(directories) => Ok(Self { directories, tasks }),
             Err(error) => {
