@@ -18,7 +18,7 @@ const THREADS_MAX: usize = 16;
 pub(crate) fn yield_to_others() {
     // Linux means the thread by that; elsewhere it would be the whole process.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+    if let Err(error) = rustix::process::nice(NICENESS) {
         tracing::debug!(error = %error, "a thread in the background keeps the priority of others: {error}");
     }
 }
@@ -53,7 +53,8 @@ impl Drop for Background {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 
@@ -72,6 +73,6 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "told on")]
     async fn a_panic_there_is_one_here() {
-        Background::new().unwrap().block(|| panic!("told on")).await
+        Background::new().unwrap().block(|| panic!("told on")).await;
     }
 }
