@@ -5,21 +5,27 @@
 //! writes them in batches. If the queue is full, the request is counted as dropped, so that the requests of all rows
 //! and the dropped ones are all there were. Every write, every refusal and the first reads of a client in each
 //! second have a row of their own; further reads that succeeded are added up ([`reads`]) in one row for each minute,
-//! client, route and filter. Names, addresses, paths and bodies are sealed; secrets are removed before.
+//! client, route and filter. Addresses, queries and bodies are sealed, and of them only what may
+//! be kept ([`allowed`]).
 //!
 //! The file is derived and disposable: losing it hinders nothing, and a damaged one is named and begun anew.
 
+mod address;
+mod allowed;
 mod body;
 mod contents;
 mod entry;
+mod expression;
 mod file;
 mod filter_shape;
+mod json;
+mod keeping;
 mod names;
 mod prune;
 mod reading;
 mod reads;
-mod secrets;
 mod tallies;
+mod words;
 mod writer;
 
 use std::collections::HashMap;
@@ -37,7 +43,7 @@ use crate::clock::Clock;
 use crate::config::RequestLogConfig;
 use crate::directory::Directory;
 use crate::telemetry::Metrics;
-pub use entry::{Entry, Outcome, Undone};
+pub use entry::{Entry, Outcome, Sender, Undone};
 pub use prune::run as prune_regularly;
 pub use reading::{Detail, Reader, ReadingError, Row, Totals, Wanted};
 use reads::{Place, Reads};

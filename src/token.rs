@@ -63,6 +63,12 @@ pub fn is_well_formed(text: &str) -> bool {
         && checksum(&body[..RANDOM_CHARACTERS]) == body[RANDOM_CHARACTERS..]
 }
 
+/// Whether a text begins with a token, whatever follows.
+pub fn begins(text: &str) -> bool {
+    const CHARACTERS: usize = PREFIX.len() + RANDOM_CHARACTERS + CHECKSUM_CHARACTERS;
+    text.get(..CHARACTERS).is_some_and(is_well_formed)
+}
+
 fn checksum(random: &str) -> String {
     let mut rest = crc32fast::hash(random.as_bytes());
     let mut digits = [b'0'; CHECKSUM_CHARACTERS];

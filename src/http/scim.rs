@@ -30,6 +30,7 @@ use super::error::Failure;
 use super::{House, auth, context, openapi, trace};
 use crate::directory::{Directory, halted_error};
 use crate::query;
+use crate::request_log::Sender;
 
 /// The media type of every answer (RFC 7644 section 3.8).
 pub const CONTENT_TYPE: &str = "application/scim+json";
@@ -169,11 +170,17 @@ async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> R
         let (base, schemas) = (base_url(http, house, &directory), directory.schemas());
         return discovery::answer(http, route, &base, &schemas, &parameters);
     }
-    let client = match auth::scim_client(http, house) {
+    let client = auth::scim_client(http, house);
+    let party = client.as_ref().map_or_else(|_| trace::party_of(http), |it| Some(Arc::clone(&it.directory)));
+    let is_elsewhere = party.as_ref().is_some_and(|directory| !is_at(http, directory, base_path));
+    if is_elsewhere {
+        trace::astray(http);
+    }
+    let client = match client {
         Ok(client) => client,
         Err(refused) => {
             // Whoever shows a token that nobody knows is a stranger, whose body is not even looked at.
-            if trace::has_party(http) {
+            if party.is_some() {
                 body::glimpse(http, payload).await;
             }
             return Err(refused);
@@ -182,7 +189,7 @@ async fn dispatch(http: &HttpRequest, payload: web::Payload, house: &House) -> R
     let directory = Arc::clone(&client.directory);
     let strict = directory.tenancy().settings.is_strict();
     let admitted =
-        check_address(http, &directory, base_path).and_then(|()| deviations::tolerate(http, strict, &notes));
+        if is_elsewhere { Err(token_elsewhere()) } else { deviations::tolerate(http, strict, &notes) };
     if let Err(refused) = admitted {
         body::glimpse(http, payload).await;
         return Err(refused);
@@ -315,26 +322,27 @@ fn anonymous_tenant(http: &HttpRequest, house: &House, base_path: &str) -> Resul
 }
 
 /// Whom a request that was refused was meant for, as far as its token or address tells.
-fn meant_tenant(http: &HttpRequest, house: &House) -> Option<Arc<Directory>> {
+fn meant_tenant(http: &HttpRequest, house: &House) -> Option<(Arc<Directory>, Sender)> {
     let index = &house.directories.shared().index;
     let path = http.path().trim_end_matches('/');
     let by_token = auth::tenant_of_token(http, house);
     let by_path = || index.tenant_at(index.base_path(path)?, &context::host(http));
     let by_name = || path.split('/').nth(1).map(str::to_owned);
     let open = |name: String| house.directories.tenant(&name);
-    by_token.or_else(|| open(by_path()?)).or_else(|| open(by_name()?))
+    let by_address = || by_path().and_then(open).or_else(|| open(by_name()?));
+    by_token.map(|found| (found, Sender::Own)).or_else(|| Some((by_address()?, Sender::Stranger)))
 }
 
-/// The token's tenant must be the one that the address names.
-fn check_address(http: &HttpRequest, directory: &Directory, base_path: &str) -> Result<(), Failure> {
+/// Whether an address names that tenant.
+fn is_at(http: &HttpRequest, directory: &Directory, base_path: &str) -> bool {
     let tenancy = directory.tenancy();
     let settings = &tenancy.settings;
-    let host_fits = settings.host.as_ref().is_none_or(|host| *host == context::host(http));
-    if settings.base_path == base_path && host_fits {
-        return Ok(());
-    }
+    settings.base_path == base_path && settings.host.as_ref().is_none_or(|host| *host == context::host(http))
+}
+
+fn token_elsewhere() -> Failure {
     let detail = "the token belongs to another SCIM base URL; use the URL that was shown with it";
-    Err(Failure::new(StatusCode::UNAUTHORIZED, "token_elsewhere", detail))
+    Failure::new(StatusCode::UNAUTHORIZED, "token_elsewhere", detail)
 }
 
 pub(super) fn base_url(http: &HttpRequest, house: &House, directory: &Directory) -> String {

@@ -17,7 +17,7 @@ use scim::dialect::Notes;
 use super::error::{ERROR_CODE_HEADER, Failure};
 use super::{House, context};
 use crate::directory::{Directory, WriteError};
-use crate::request_log::{Entry, Undone};
+use crate::request_log::{Entry, Sender, Undone};
 
 /// A larger body is not looked at by the log.
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -32,6 +32,7 @@ const UNDONE_OPERATIONS_MAX: usize = 1_000;
 #[derive(Default)]
 struct Trace {
     directory: Option<Arc<Directory>>,
+    sender: Sender,
     client: Option<ClientId>,
     token: Option<TokenId>,
     resource: Option<ResourceId>,
@@ -64,22 +65,33 @@ pub(super) fn party(
 ) {
     note(http, |trace| {
         trace.directory = Some(Arc::clone(directory));
+        trace.sender = Sender::Own;
         trace.client = client;
         trace.token = Some(token);
     });
 }
 
-/// Whether the token was known.
-pub(super) fn has_party(http: &HttpRequest) -> bool {
-    http.extensions().get::<Trace>().is_some_and(|trace| trace.token.is_some())
+/// The address is not that of the token's tenant.
+pub(super) fn astray(http: &HttpRequest) {
+    note(http, |trace| trace.sender = Sender::Astray);
 }
 
-/// Whose request it seems to be, where no token says it.
-pub(super) fn tenant(http: &HttpRequest, find: impl FnOnce() -> Option<Arc<Directory>>) {
+/// The tenant of the token, if the token was known.
+pub(super) fn party_of(http: &HttpRequest) -> Option<Arc<Directory>> {
+    let extensions = http.extensions();
+    let trace = extensions.get::<Trace>().filter(|trace| trace.token.is_some())?;
+    trace.directory.clone()
+}
+
+/// Whose request it seems to be, where no token was looked at that says it.
+pub(super) fn tenant(http: &HttpRequest, find: impl FnOnce() -> Option<(Arc<Directory>, Sender)>) {
     let is_known = http.extensions().get::<Trace>().is_some_and(|trace| trace.directory.is_some());
     // Finding looks at what is noted on the request, too.
-    if !is_known && let Some(directory) = find() {
-        note(http, |trace| trace.directory = Some(directory));
+    if !is_known && let Some((directory, sender)) = find() {
+        note(http, |trace| {
+            trace.directory = Some(directory);
+            trace.sender = sender;
+        });
     }
 }
 
@@ -151,6 +163,7 @@ pub(super) fn log<B>(house: &House, answer: &ServiceResponse<B>, duration: Durat
     let directory = trace.directory.unwrap_or_else(|| Arc::clone(house.directories.system()));
     house.request_log.record(Entry {
         directory,
+        sender: trace.sender,
         client: trace.client,
         token: trace.token,
         id: context.id,

@@ -2,18 +2,17 @@
 //!
 //! A body is kept only if everybody in it can be found: whoever is to be erased must not stay behind in one.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use scim::dialect::Note;
 use serde::Serialize;
-use serde_json::{Value, json};
 
-use super::body;
+use super::allowed::Allowed;
 use super::entry::{Entry, Undone};
-use super::filter_shape;
-use super::names::Names;
-use super::secrets::{self, Secrets};
+use super::keeping::Keeping;
+use super::{filter_shape, words};
 
 /// A larger body is not kept.
 const KEPT_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -31,11 +30,15 @@ pub(super) struct Contents {
 /// What is sealed beside the body, before it is written down.
 #[derive(Serialize)]
 struct Kept<'e> {
-    path: &'e str,
-    parameters: Vec<Value>,
+    path: Cow<'e, str>,
+    /// Names and values.
+    parameters: Vec<[Cow<'e, str>; 2]>,
     source_ip: Option<IpAddr>,
     user_agent: Option<&'e str>,
     body_bytes: usize,
+    /// It names more people than can be found in it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    names_cut: bool,
     detail: Option<&'e str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     operations: &'e [Undone],
@@ -66,43 +69,37 @@ fn filter_in(parameters: &[(String, String)]) -> Option<&str> {
     found.map(|(_, filter)| filter.as_str())
 }
 
-/// Takes a request apart; `secrets` are the tenant's.
-pub(super) fn of(entry: &Entry, secrets: &Secrets) -> Contents {
-    let mut names = Names::default();
-    let path = if is_without_secrets(&entry.path, secrets) { &entry.path } else { secrets::REMOVED };
-    names.add_path(path);
+/// Takes a request apart; `allowed` is what the tenant's schemas allow to be kept.
+pub(super) fn of(entry: &Entry, allowed: &Allowed) -> Contents {
+    let tenancy = entry.directory.tenancy();
+    let own_words: Vec<&str> =
+        tenancy.settings.base_path.split('/').chain([entry.directory.tenant()]).collect();
+    let mut keeping = Keeping::new(allowed, entry.sender, &own_words);
+    let mut path = Cow::Borrowed(entry.path.as_str());
+    keeping.address(&mut path);
     if let Some(id) = entry.resource {
-        names.add(&id.to_string());
+        keeping.name(&id.to_string());
     }
-    // What was meant for another tenant may hold what is secret there, and only that tenant's schemas tell.
-    let is_foreign = entry.code.as_deref() == Some("token_elsewhere");
-    let query = if is_foreign { "" } else { &entry.query };
-    let parameters = crate::query::decode(query).unwrap_or_default();
-    let mut filter = filter_in(&parameters).map(str::to_owned);
-    let text = entry.body.as_deref().filter(|_| !is_foreign).unwrap_or_default();
-    if entry.route.ends_with("/.search") {
-        filter = filter_of_search(text).or(filter);
-    }
-    if let Some(filter) = &filter
-        && !secrets.are_in_expression(filter)
-    {
-        names.add_quoted(filter);
-    }
-    let body = body::read(text, secrets);
-    names.extend(body.names);
-    let body = body.kept.filter(|_| entry.body_bytes <= KEPT_BODY_BYTES_MAX);
+    let parameters = crate::query::decode(&entry.query).unwrap_or_default();
+    let kept_parameters = parameters.iter().map(|(name, value)| keeping.parameter(name, value)).collect();
+    let text = entry.body.as_deref().filter(|_| keeping.is_own());
+    let body = text.and_then(|text| keeping.body(text));
+    let filter = if entry.route.ends_with("/.search") { keeping.filter_shape.take() } else { None };
+    let filter = filter.or_else(|| filter_in(&parameters).map(filter_shape::of));
+    let names_cut = keeping.names.are_cut();
+    let body = body.filter(|_| entry.body_bytes <= KEPT_BODY_BYTES_MAX && !names_cut);
     let kept = Kept {
         path,
-        parameters: parameters.iter().map(|parameter| kept_parameter(parameter, secrets)).collect(),
+        parameters: kept_parameters,
         source_ip: entry.source_ip,
-        user_agent: entry.user_agent.as_deref().map(without_tokens),
+        user_agent: entry.user_agent.as_deref().filter(|text| !words::has_token(text)),
         body_bytes: entry.body_bytes,
+        names_cut,
         detail: entry.detail.as_deref(),
         operations: &entry.operations,
         notes: entry.notes.iter().map(Noted::of).collect(),
     };
-    let kept = written(&kept, body.as_deref());
-    Contents { names: names.into_found(), filter: filter.as_deref().map(filter_shape::of), kept }
+    Contents { filter, kept: written(&kept, body.as_deref()), names: keeping.names.into_found() }
 }
 
 /// One JSON object of it all; the body stands there as it came, which spares writing it anew.
@@ -117,26 +114,4 @@ fn written(kept: &Kept<'_>, body: Option<&[u8]>) -> Vec<u8> {
     written.extend_from_slice(body);
     written.push(b'}');
     written
-}
-
-fn filter_of_search(text: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(text).ok()?;
-    body["filter"].as_str().map(str::to_owned)
-}
-
-fn without_tokens(text: &str) -> &str {
-    if secrets::has_token(text) { secrets::REMOVED } else { text }
-}
-
-/// Whether a path may be kept, however it is written.
-fn is_without_secrets(path: &str, secrets: &Secrets) -> bool {
-    !secrets.are_in(&percent_encoding::percent_decode_str(path).decode_utf8_lossy())
-}
-
-/// A parameter as it is kept; whatever compares with a secret is one. What has no name of a parameter is the rest of a
-/// value with a `&` in it, which was not encoded.
-fn kept_parameter((name, value): &(String, String), secrets: &Secrets) -> Value {
-    let hidden = secrets.mentions(name) || secrets.are_in_expression(value);
-    let name = if secrets::is_plain(name) { without_tokens(name) } else { secrets::REMOVED };
-    json!([name, if hidden { secrets::REMOVED } else { value }])
 }

@@ -12,10 +12,24 @@ use serde::Serialize;
 
 use crate::directory::Directory;
 
+/// Whose request it is, beside the tenant in whose log it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sender {
+    /// Somebody who showed a token of that tenant, whether it counts or not.
+    Own,
+    /// Nobody knows who it was.
+    #[default]
+    Stranger,
+    /// Somebody who showed a token of that tenant at another tenant's address. What it says is meant for that one.
+    Astray,
+}
+
 /// One request and its answer.
 pub struct Entry {
-    /// Whose request it is: the tenant's, or the registry's if it reached none.
+    /// In whose log it belongs: a tenant's, or the registry's if it reached none.
     pub directory: Arc<Directory>,
+    /// Whose request it is.
+    pub sender: Sender,
     /// The client, if the token was known.
     pub client: Option<ClientId>,
     /// The token, if it was known.

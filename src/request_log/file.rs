@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
+use super::allowed::Allowed;
 use super::contents;
 use super::entry::Entry;
 use super::reads::{Folded, FoldedBy};
-use super::secrets::Secrets;
 use crate::directory::Directory;
 use crate::sealing::{Fingerprint, KeyError, SideFileKey};
 
@@ -97,6 +97,8 @@ impl Batch {
 pub(super) struct File {
     pub(super) connection: Connection,
     key: SideFileKey,
+    /// What may be kept, as the tenant's schemas were when it was last asked for.
+    allowed: Allowed,
 }
 
 /// Where a tenant's file lies.
@@ -152,17 +154,21 @@ impl File {
             }
         };
         creation.commit()?;
-        Ok(Self { connection, key })
+        Ok(Self { connection, key, allowed: Allowed::of(directory.schemas()) })
     }
 
-    /// Writes rows in one transaction, without the tenant's secrets.
-    pub(super) fn write(&mut self, batch: &Batch, secrets: &Secrets) -> Result<(), FileError> {
+    /// Writes rows in one transaction.
+    pub(super) fn write(&mut self, batch: &Batch) -> Result<(), FileError> {
+        let schemas = batch.directory.schemas();
+        if !self.allowed.is_of(&schemas) {
+            self.allowed = Allowed::of(schemas);
+        }
         let transaction =
             self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let fingerprints = self.key.fingerprints();
         let mut names = Vec::new();
         for entry in &batch.entries {
-            let contents = contents::of(entry, secrets);
+            let contents = contents::of(entry, &self.allowed);
             let sealed = self.key.seal(entry.id.0.as_bytes(), &contents.kept)?;
             let number = insert(&transaction, entry, contents.filter.as_deref(), &sealed)?;
             names.extend(contents.names.iter().map(|name| (number, fingerprints.of(name))));

@@ -12,7 +12,6 @@ use provisioning::StreamId;
 
 use super::entry::Entry;
 use super::file::{Batch, File, FileError, give_up, path_of};
-use super::secrets::Secrets;
 use super::{Job, QUEUE_REQUESTS_MAX, Standing, prune};
 use crate::clock::Clock;
 use crate::config::RequestLogConfig;
@@ -131,7 +130,7 @@ impl Writer {
     fn written(&mut self, batch: &Batch) -> Result<(), FileError> {
         let bytes_max = self.config.file_bytes_max;
         let file = self.file(&batch.directory)?;
-        file.write(batch, &Secrets::of(&batch.directory.schemas()))?;
+        file.write(batch)?;
         prune::to_size(&mut file.connection, bytes_max, batch.entries.len() + batch.folded.len())
     }
 

@@ -49,7 +49,10 @@ const MODULES: &[(&str, &[&str])] = &[
     ("outbox", &["config", "directories", "directory", "event_log", "feed", "operations", "tasks"]),
     ("expiry", &["directories", "directory"]),
     ("silence", &["config", "directories", "directory", "operations"]),
-    ("request_log", &["clock", "config", "directories", "directory", "query", "sealing", "telemetry"]),
+    (
+        "request_log",
+        &["clock", "config", "directories", "directory", "query", "sealing", "telemetry", "token"],
+    ),
     (
         "reports",
         &[

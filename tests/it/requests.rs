@@ -8,7 +8,7 @@ use muster::app::Sources;
 use muster::clock::{Clock, ManualClock};
 use muster::config::RequestLogConfig;
 use muster::directory::Directory;
-use muster::request_log::{Entry, FILE, QUEUE_REQUESTS_MAX, Reader, RequestLog, Row, Totals, Wanted};
+use muster::request_log::{Entry, FILE, QUEUE_REQUESTS_MAX, Reader, RequestLog, Row, Sender, Totals, Wanted};
 use muster::telemetry::Metrics;
 use provisioning::RequestId;
 use scim::dialect::Notes;
@@ -219,7 +219,6 @@ async fn a_person_is_found_in_paths_filters_and_bodies_however_they_are_written(
     acme.post("/Users", json!({"schemas": [USER], "userName": alice})).await.expect(201);
     acme.post("/Users", json!({"schemas": [USER], "emails": [{"value": alice}]})).await;
     acme.get(&format!("/Users/{alice}")).await;
-    acme.get(&format!("/users/find/{alice}")).await;
     let id = "00000000-0000-7000-8000-000000000000";
     for operation in [
         json!({"op": "replace", "path": "userName", "value": alice}),
@@ -242,7 +241,7 @@ async fn a_person_is_found_in_paths_filters_and_bodies_however_they_are_written(
     // Nobody of that name.
     acme.get("/Users?filter=userName%20eq%20%22bob%40example.com%22").await.expect(200);
     let all = found(&service, "acme", "alice@example.com").await;
-    assert_eq!(all.len(), 11, "{all:#?}");
+    assert_eq!(all.len(), 10, "{all:#?}");
     assert_eq!(found(&service, "acme", id).await.len(), 4);
     assert_eq!(found(&service, "acme", "bob@example.com").await, ["GET /Users [userName eq ?] 200 read x1"]);
     assert_eq!(found(&service, "acme", "carol@example.com").await, Vec::<String>::new());
@@ -277,7 +276,9 @@ async fn requests_that_were_refused_at_the_door_are_found_where_they_were_meant_
             (answer.header("x-request-id"), Some(code)),
             "{path}"
         );
-        assert_eq!(sealed(&service, tenant, row)["path"], path);
+        // Which tenants there are is told to nobody but them.
+        let path = if tenant == "acme" { path.to_owned() } else { path.replace("/acme", "/(removed)") };
+        assert_eq!(sealed(&service, tenant, row)["path"], path.replace("nobody", "(removed)"));
     }
     assert_eq!(logged(&service, "acme").await.1.logged, 5);
     assert_eq!(logged(&service, "other").await.1.logged, 1);
@@ -289,6 +290,7 @@ fn read(directory: &Arc<Directory>, service: &TestService) -> Entry {
     let shared = Arc::clone(service.house().directories.shared());
     Entry {
         directory: Arc::clone(directory),
+        sender: Sender::Own,
         client: None,
         token: None,
         id: RequestId(shared.ids.next()),
@@ -498,8 +500,8 @@ async fn a_file_does_not_grow_beyond_its_bound_and_the_oldest_go_first() {
     let (log, writer) = RequestLog::prepare(&config, clock, Arc::new(Metrics::new()));
     log.start(writer).unwrap();
     for person in 0..8_000 {
-        let path = format!("/Users/{person}@example.com/{}", "x".repeat(200));
-        log.record(Entry { status: 404, path, ..read(&acme, &service) });
+        let (path, detail) = (format!("/Users/{person}@example.com"), Some("x".repeat(200)));
+        log.record(Entry { status: 404, path, detail, ..read(&acme, &service) });
         if person % 2_000 == 1_999 {
             log.flush().await;
         }

@@ -21,6 +21,7 @@ use serde_json::Value;
 pub use self::name::{Dialect, Refusal};
 pub(crate) use self::note::Place;
 pub use self::note::{Note, Notes};
+use crate::patch::PatchPath;
 use crate::{Object, ResourceSchema};
 
 /// The body of a POST or PUT.
@@ -36,6 +37,11 @@ pub fn patch_body(body: &mut Value, schema: &ResourceSchema, notes: &mut Notes) 
 /// The text of a filter.
 pub fn filter_text<'a>(text: &'a str, schema: &ResourceSchema, notes: &mut Notes) -> Cow<'a, str> {
     filter::rewrite(text, schema, &"filter", notes)
+}
+
+/// The path of a PATCH operation, as it is taken; `None` if nobody can read it.
+pub fn patch_path(text: &str, schema: &ResourceSchema) -> Option<PatchPath> {
+    patch::read_path(text, schema)
 }
 
 /// Decoded query parameters.

@@ -104,6 +104,14 @@ fn urn_dot(path: &mut String, schema: &ResourceSchema, place: &Place<'_>, notes:
     }
 }
 
+/// The path that a text means once what deviates in it is rewritten.
+pub(super) fn read_path(text: &str, schema: &ResourceSchema) -> Option<PatchPath> {
+    let (mut path, mut notes) = (text.to_owned(), Notes::new());
+    urn_dot(&mut path, schema, &Place::BODY, &mut notes);
+    filter_of(&mut path, schema, &Place::BODY, &mut notes);
+    PatchPath::parse(&path).ok()
+}
+
 /// What deviates in the filter of a path. A text that is no path even then stays as it is: it is refused, and whoever
 /// wrote it must be told of what was written.
 fn filter_of(path: &mut String, schema: &ResourceSchema, place: &Place<'_>, notes: &mut Notes) {
