@@ -22,6 +22,7 @@ use scim::ResourceType;
 use crate::ViewError;
 use crate::view::{self, Layout};
 
+pub use fold::abridged;
 pub use reader::HistoryReader;
 pub use writer::HistoryWriter;
 

@@ -25,7 +25,7 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page cache of a writer in KiB; pages that a batch changes stay in it until the commit.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// Page cache of a rebuild in KiB: random inserts into the narrow tables stay in memory.
-const REBUILD_CACHE_KIB: i64 = 64 * 1024;
+const REBUILD_CACHE_KIB: i64 = 48 * 1024;
 /// Page cache of a reader in KiB, which it takes page by page as it reads them: the inner pages and the index of ids
 /// of a hundred thousand users. Each commit empties it.
 const READER_CACHE_KIB: i64 = 8 * 1024;
@@ -116,7 +116,8 @@ impl Layout {
         Ok(connection)
     }
 
-    /// Creates the view of `stream` in a new file, as fast as possible: a crash leaves rubbish. [`Self::finish`]
+    /// Creates the view of `stream` in a new file and begins the one transaction in which it is filled, as fast as
+    /// possible: no page is written before there is no more room for it, and a crash leaves rubbish. [`Self::finish`]
     /// makes it a view like any other.
     pub(crate) fn open_for_rebuild(&self, path: &Path, stream: StreamId) -> Result<Connection, ViewError> {
         self.make_private(path)?;
@@ -128,12 +129,16 @@ impl Layout {
         self.set(&connection, "synchronous", "OFF")?;
         self.set(&connection, "cache_size", -REBUILD_CACHE_KIB)?;
         self.create(&connection, stream, "")?;
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(|source| self.failed(source))?;
         Ok(connection)
     }
 
-    /// Ends a rebuild: makes the indexes, switches to WAL, closes the file and syncs it.
+    /// Ends a rebuild: makes the indexes, commits, switches to WAL, closes the file and syncs it.
     pub(crate) fn finish(&self, connection: Connection, path: &Path) -> Result<(), ViewError> {
-        connection.execute_batch(self.indexes).map_err(|source| self.failed(source))?;
+        connection
+            .execute_batch(self.indexes)
+            .and_then(|()| connection.execute_batch("COMMIT"))
+            .map_err(|source| self.failed(source))?;
         self.set_wal(&connection)?;
         connection.close().map_err(|(_, source)| self.failed(source))?;
         let synced = File::open(path).and_then(|file| file.sync_all());

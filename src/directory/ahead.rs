@@ -4,9 +4,9 @@
 //! How far ahead is bounded, so the memory that a rebuild takes does not grow with the log. What a view does with the
 //! events is its own affair.
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
+use projections::history::abridged;
 use provisioning::{Recorded, Revision};
 
 use super::catch_up::{self, CatchUpError};
@@ -30,14 +30,15 @@ pub(super) fn feed(
     log: &dyn EventLog,
     keys: &KeyStore,
     up_to: Revision,
-    current: impl FnOnce(Receiver<Arc<Step>>) -> Result<(), CatchUpError> + Send,
-    history: impl FnOnce(Receiver<Arc<Step>>) -> Result<(), CatchUpError> + Send,
+    current: impl FnOnce(Receiver<Step>) -> Result<(), CatchUpError> + Send,
+    history: impl FnOnce(Receiver<Step>) -> Result<(), CatchUpError> + Send,
 ) -> Result<(), CatchUpError> {
     std::thread::scope(|scope| {
         let (to_current, for_current) = mpsc::sync_channel(STEPS_AHEAD);
         let (to_history, for_history) = mpsc::sync_channel(STEPS_AHEAD);
         let views = [scope.spawn(|| current(for_current)), scope.spawn(|| history(for_history))];
-        let read = read(log, keys, up_to, &[to_current, to_history]);
+        let read = read(log, keys, up_to, &to_current, &to_history);
+        drop((to_current, to_history));
         let [current, history] =
             views.map(|view| view.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         read.and(current).and(history)
@@ -48,15 +49,18 @@ fn read(
     log: &dyn EventLog,
     keys: &KeyStore,
     up_to: Revision,
-    views: &[SyncSender<Arc<Step>>],
+    current: &SyncSender<Step>,
+    history: &SyncSender<Step>,
 ) -> Result<(), CatchUpError> {
     let mut last = Revision::ZERO;
     while last < up_to {
-        let events = catch_up::transactions(log, keys, last, up_to, EVENTS_PER_STEP)?;
+        let mut events = catch_up::transactions(log, keys, last, up_to, EVENTS_PER_STEP)?;
         let Some(reached) = events.last().map(|event| event.header.revision) else { return Ok(()) };
-        let step = Arc::new(Step { events, root: log.root_at(reached)? });
+        let root = log.root_at(reached)?;
+        // Small, so that `current.db` gets the events themselves and need not copy them.
+        let abridged = Step { events: events.iter_mut().map(abridged).collect(), root };
         // A view that takes nothing more has failed, and says why.
-        if views.iter().any(|view| view.send(Arc::clone(&step)).is_err()) {
+        if history.send(abridged).is_err() || current.send(Step { events, root }).is_err() {
             return Ok(());
         }
         last = reached;

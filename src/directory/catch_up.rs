@@ -89,8 +89,10 @@ pub fn transactions(
         if stored.is_empty() {
             break;
         }
-        for event in &stored {
-            let recorded = decode::recorded(keys, event)?;
+        let headers: Vec<_> = stored.iter().map(decode::header).collect();
+        keys.have_ready(headers.iter().flatten().filter_map(|header| header.key));
+        for (event, header) in stored.iter().zip(headers) {
+            let recorded = decode::opened(keys, event, header?)?;
             let ends = recorded.header.txn.n == recorded.header.txn.of;
             last = recorded.header.revision;
             events.push(recorded);
@@ -121,7 +123,7 @@ pub fn current(
         }
         let events = transactions(log, keys, position, up_to, EVENTS_PER_COMMIT)?;
         let Some(last) = events.last().map(|event| event.header.revision) else { return Ok(position) };
-        take_in(view, &events, log.root_at(last)?)?;
+        take_in(view, events, log.root_at(last)?)?;
         unless_it_can_wait(view.tend())?;
     }
 }
@@ -135,11 +137,15 @@ fn unless_it_can_wait(tended: Result<(), ViewError>) -> Result<(), ViewError> {
 }
 
 /// Takes whole transactions into `current.db` in one of its own.
-pub(super) fn take_in(view: &mut CurrentWriter, events: &[Recorded], root: Hash) -> Result<(), ViewError> {
+pub(super) fn take_in(
+    view: &mut CurrentWriter,
+    mut events: Vec<Recorded>,
+    root: Hash,
+) -> Result<(), ViewError> {
     view.begin()?;
     let applied = events
-        .iter()
-        .try_for_each(|event| view.apply(event).map(drop))
+        .iter_mut()
+        .try_for_each(|event| view.apply_taking(event).map(drop))
         .and_then(|()| view.set_root(root))
         .and_then(|()| view.commit());
     applied.inspect_err(|_| view.roll_back())

@@ -60,7 +60,11 @@ pub fn payload(
 
 /// Opens a stored event of the stream that the keys belong to.
 pub fn recorded(keys: &KeyStore, stored: &StoredEvent) -> Result<Recorded, DecodeError> {
-    let header = header(stored)?;
+    opened(keys, stored, header(stored)?)
+}
+
+/// The same with its header, which was read already.
+pub fn opened(keys: &KeyStore, stored: &StoredEvent, header: Header) -> Result<Recorded, DecodeError> {
     let broken = |reason: String| DecodeError::Broken { revision: header.revision.0, reason };
     if header.stream != keys.stream() {
         return Err(broken(format!("the header says stream {}", header.stream)));

@@ -133,16 +133,16 @@ impl Directory {
             self.rebuilt(current.load(Ordering::Relaxed) + history.load(Ordering::Relaxed));
         };
         let paths = (self.beside("current.db", "rebuild"), self.beside("history.db", "rebuild"));
-        let fill_current = |steps: Receiver<Arc<Step>>| {
+        let fill_current = |steps: Receiver<Step>| {
             self.build_current(&paths.0, |view| {
                 steps.iter().try_for_each(|step| {
-                    catch_up::take_in(view, &step.events, step.root)?;
+                    catch_up::take_in(view, step.events, step.root)?;
                     reached(&current, view.position()?.revision);
                     Ok(())
                 })
             })
         };
-        let fill_history = |steps: Receiver<Arc<Step>>| {
+        let fill_history = |steps: Receiver<Step>| {
             self.build_history(&paths.1, |view| {
                 steps.iter().try_for_each(|step| {
                     view.apply(&step.events, step.root)?;

@@ -36,6 +36,9 @@ pub const POOL_HIGH: usize = 2_048;
 /// keys are used most right after they were made.
 const CACHED_KEYS_MAX: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
 
+/// Keys of a stretch are looked up in one go where at least one in so many is wanted.
+const SPREAD_MAX: usize = 4;
+
 const LAYOUT: Layout = Layout {
     what: "a key store",
     application_id: i32::from_be_bytes(*b"MuKy"),
@@ -164,6 +167,26 @@ impl KeyStore {
         lock(&self.pool).range(above + 1..).nth(POOL_LOW).is_none()
     }
 
+    /// Looks up the keys of these numbers in one go, for whoever is about to open many payloads, where one statement
+    /// does not read much else. What goes wrong shows when a payload is opened.
+    pub fn have_ready(&self, numbers: impl Iterator<Item = u64>) {
+        let mut wanted: BTreeSet<u64> = numbers.collect();
+        {
+            let unwrapped = lock(&self.unwrapped);
+            wanted.retain(|number| !unwrapped.contains(number));
+        }
+        let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return };
+        if last - first >= (wanted.len() * SPREAD_MAX) as u64 {
+            return;
+        }
+        let Ok(found) = look_up_all(&lock(&self.reader), *first, *last) else { return };
+        for (number, wrapped) in found.into_iter().filter(|(number, _)| wanted.contains(number)) {
+            if let Some(secret) = self.unwrap(number, &wrapped) {
+                lock(&self.unwrapped).put(number, secret);
+            }
+        }
+    }
+
     /// Gives a payload that stays plain its salt.
     pub fn plain(&self, payload: &[u8]) -> Result<SealedPayload, KeyError> {
         payload::plain(self.randomness.as_ref(), payload)
@@ -277,8 +300,7 @@ impl KeyStore {
                 format!("key {number} was never made; the greatest is {made}")
             }));
         };
-        let opened = self.tenant_key.decrypt(&wrapped, &self.bound_to(DATA_KEY, number));
-        let Some(secret) = opened.and_then(|bytes| Secret::copied(&bytes)) else {
+        let Some(secret) = self.unwrap(number, &wrapped) else {
             let destroyed = self.tenant_key.decrypt(&wrapped, &self.bound_to(DESTROYED, number)).is_some();
             return if destroyed {
                 Ok(None)
@@ -288,6 +310,12 @@ impl KeyStore {
         };
         lock(&self.unwrapped).put(number, secret.clone());
         Ok(Some(secret))
+    }
+
+    /// The key in a stored row; `None` if that was destroyed or changed.
+    fn unwrap(&self, number: u64, wrapped: &[u8]) -> Option<Secret> {
+        let opened = self.tenant_key.decrypt(wrapped, &self.bound_to(DATA_KEY, number))?;
+        Secret::copied(&opened)
     }
 
     /// What a stored row is bound to: it opens as nothing else, under no other number and in no other tenant.
@@ -343,6 +371,14 @@ fn look_up(connection: &Connection, number: u64) -> rusqlite::Result<Option<Vec<
         .prepare_cached("SELECT wrapped FROM keys WHERE number = ?1")?
         .query_row([sql(number)], |row| row.get(0))
         .optional()
+}
+
+/// All from one number to another.
+fn look_up_all(connection: &Connection, first: u64, last: u64) -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
+    connection
+        .prepare_cached("SELECT number, wrapped FROM keys WHERE number BETWEEN ?1 AND ?2")?
+        .query_map([sql(first), sql(last)], |row| Ok((row.get(0).map(i64::cast_unsigned)?, row.get(1)?)))?
+        .collect()
 }
 
 /// Key numbers lie below 2^53; one beyond SQLite's integers is no key.

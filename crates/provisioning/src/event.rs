@@ -161,10 +161,10 @@ impl EventType {
     }
 }
 
-impl Event {
-    /// The change of a resource's own state, for the types that carry one.
-    pub fn change(&self) -> Option<&Change> {
-        match self {
+/// The change in an event that is borrowed in one way or the other.
+macro_rules! change_of {
+    ($event:expr) => {
+        match $event {
             Self::UserCreated(change)
             | Self::UserUpdated(change)
             | Self::UserDeactivated(change)
@@ -192,6 +192,18 @@ impl Event {
             | Self::OperatorCreated(_)
             | Self::OperatorRevoked => None,
         }
+    };
+}
+
+impl Event {
+    /// The change of a resource's own state, for the types that carry one.
+    pub fn change(&self) -> Option<&Change> {
+        change_of!(self)
+    }
+
+    /// The same, to be changed.
+    pub fn change_mut(&mut self) -> Option<&mut Change> {
+        change_of!(self)
     }
 }
 

@@ -29,11 +29,29 @@ pub fn evolve_some(
     recorded: &Recorded,
     attributes: &dyn Fn(&str) -> bool,
 ) -> Option<Resource> {
+    fold(state, recorded, |document, patch| merge_patch::apply_some(document, patch, attributes))
+}
+
+/// The same for whoever needs the event's patch no more: its values become the state's, and the event is left without.
+pub fn evolve_taking(state: Option<Resource>, recorded: &mut Recorded) -> Option<Resource> {
+    let patch = match &mut recorded.event {
+        Opened::Event(event) => event.change_mut().map(|change| std::mem::take(&mut change.patch)),
+        Opened::Erased => None,
+    };
+    fold(state, recorded, |document, _| merge_patch::apply_whole(document, patch.unwrap_or_default()))
+}
+
+/// `apply` puts the event's patch into the document.
+fn fold(
+    state: Option<Resource>,
+    recorded: &Recorded,
+    apply: impl FnOnce(&mut Object, &Object),
+) -> Option<Resource> {
     let header = &recorded.header;
     match header.event_type {
         EventType::UserCreated | EventType::GroupCreated => state.or_else(|| {
             let (id, resource_type) = identity(header.subject)?;
-            Some(after(blank(id, resource_type, header), recorded, attributes))
+            Some(after(blank(id, resource_type, header), recorded, apply))
         }),
         EventType::UserUpdated
         | EventType::UserActivated
@@ -42,7 +60,7 @@ pub fn evolve_some(
         | EventType::UserHidden
         | EventType::GroupUpdated
         | EventType::GroupMembersAdded
-        | EventType::GroupMembersRemoved => state.map(|resource| after(resource, recorded, attributes)),
+        | EventType::GroupMembersRemoved => state.map(|resource| after(resource, recorded, apply)),
         EventType::UserDeleted | EventType::GroupDeleted => None,
         EventType::ClientCreated
         | EventType::ClientUpdated
@@ -91,7 +109,7 @@ fn blank(id: ResourceId, resource_type: ResourceType, header: &Header) -> Resour
     }
 }
 
-fn after(mut resource: Resource, recorded: &Recorded, attributes: &dyn Fn(&str) -> bool) -> Resource {
+fn after(mut resource: Resource, recorded: &Recorded, apply: impl FnOnce(&mut Object, &Object)) -> Resource {
     let header = &recorded.header;
     resource.revision = header.revision;
     resource.modified_at = header.recorded_at;
@@ -99,7 +117,8 @@ fn after(mut resource: Resource, recorded: &Recorded, attributes: &dyn Fn(&str) 
     match &recorded.event {
         Opened::Event(event) => {
             if let Some(change) = event.change().filter(|_| !resource.erased) {
-                apply(&mut resource, change, attributes);
+                apply(&mut resource.attributes, &change.patch);
+                note(&mut resource, change);
             }
         }
         Opened::Erased => {
@@ -121,8 +140,8 @@ fn after(mut resource: Resource, recorded: &Recorded, attributes: &dyn Fn(&str) 
     resource
 }
 
-fn apply(resource: &mut Resource, change: &Change, attributes: &dyn Fn(&str) -> bool) {
-    merge_patch::apply_some(&mut resource.attributes, &change.patch, attributes);
+/// What a change says beside its patch.
+fn note(resource: &mut Resource, change: &Change) {
     for (domain, external_id) in &change.external_ids {
         match external_id {
             Some(external_id) => resource.external_ids.insert(domain.clone(), external_id.clone()),

@@ -30,26 +30,50 @@ pub fn apply(target: &mut Object, patch: &Object) {
     apply_some(target, patch, &|_| true);
 }
 
+/// Applies a merge patch that nobody else needs: its values become the target's and are not copied.
+pub fn apply_whole(target: &mut Object, patch: Object) {
+    if target.is_empty() && !takes_away(&patch) {
+        *target = patch;
+        return;
+    }
+    for (name, change) in patch {
+        apply_one(target, name, change);
+    }
+}
+
 /// Applies what a merge patch says of those attributes, and leaves the others as they are.
 pub fn apply_some(target: &mut Object, patch: &Object, attributes: &dyn Fn(&str) -> bool) {
     for (name, change) in patch.iter().filter(|(name, _)| attributes(name)) {
-        match change {
-            Value::Null => {
-                target.remove(name);
+        apply_one(target, name.clone(), change.clone());
+    }
+}
+
+/// Whether it says of anything that it is no more. What stands in arrays is not looked at, as they are taken as a whole.
+fn takes_away(patch: &Object) -> bool {
+    patch.values().any(|change| match change {
+        Value::Null => true,
+        Value::Object(parts) => takes_away(parts),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => false,
+    })
+}
+
+fn apply_one(target: &mut Object, name: String, change: Value) {
+    match change {
+        Value::Null => {
+            target.remove(&name);
+        }
+        Value::Object(parts) => {
+            let place = target.entry(name).or_insert(Value::Null);
+            // RFC 7396 section 2: an object patch on anything else begins with an empty object.
+            if !place.is_object() {
+                *place = Value::Object(Object::new());
             }
-            Value::Object(parts) => {
-                let place = target.entry(name.as_str()).or_insert(Value::Null);
-                // RFC 7396 section 2: an object patch on anything else begins with an empty object.
-                if !place.is_object() {
-                    *place = Value::Object(Object::new());
-                }
-                if let Value::Object(inner) = place {
-                    apply(inner, parts);
-                }
+            if let Value::Object(inner) = place {
+                apply_whole(inner, parts);
             }
-            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                target.insert(name.clone(), change.clone());
-            }
+        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            target.insert(name, change);
         }
     }
 }
@@ -119,6 +143,9 @@ mod tests {
         ) {
             let mut ours = document.clone();
             apply(&mut ours, &patch);
+            let mut moved = document.clone();
+            apply_whole(&mut moved, patch.clone());
+            prop_assert_eq!(&moved, &ours);
             let mut theirs = Value::Object(document);
             json_patch::merge(&mut theirs, &Value::Object(patch));
             prop_assert_eq!(Value::Object(ours), theirs);

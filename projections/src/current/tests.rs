@@ -20,10 +20,19 @@ mod lists;
 
 /// Applies events in batches of this many and commits each.
 fn write(writer: &mut CurrentWriter, events: &[Recorded], batch: usize) {
+    write_with(writer, events, batch, CurrentWriter::apply);
+}
+
+fn write_with(
+    writer: &mut CurrentWriter,
+    events: &[Recorded],
+    batch: usize,
+    apply: impl Fn(&mut CurrentWriter, &Recorded) -> Result<Option<provisioning::Resource>, ViewError>,
+) {
     for events in events.chunks(batch) {
         writer.begin().unwrap();
         for recorded in events {
-            writer.apply(recorded).unwrap();
+            apply(writer, recorded).unwrap();
         }
         writer.set_root([u8::try_from(events.last().unwrap().header.revision.0 % 251).unwrap(); 32]).unwrap();
         writer.commit().unwrap();
@@ -396,9 +405,11 @@ fn a_rebuilt_view_equals_the_live_one_however_events_were_batched() {
     }
     let (place, _writer, _reader) = views(&log);
     let live = digest::tables(&place.file("current.db")).unwrap();
-    for (name, batch) in [("one", 1), ("all", log.events.len())] {
+    for (name, batch, takes) in [("one", 1, true), ("few", 3, false), ("all", log.events.len(), true)] {
         let mut rebuilt = CurrentWriter::open_for_rebuild(&place.file(name), STREAM).unwrap();
-        write(&mut rebuilt, &log.events, batch);
+        write_with(&mut rebuilt, &log.events, batch, |writer, recorded| {
+            if takes { writer.apply_taking(&mut recorded.clone()) } else { writer.apply(recorded) }
+        });
         rebuilt.finish().unwrap();
         assert_eq!(digest::compare(&live, &digest::tables(&place.file(name)).unwrap()), Vec::<String>::new());
         assert!(

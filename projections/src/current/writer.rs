@@ -4,12 +4,13 @@
 //! back with a rollback, exactly. The view never contradicts itself half-way: an event and the position after it
 //! are one transaction.
 
+use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use provisioning::event::Event;
-use provisioning::evolve::evolve;
+use provisioning::evolve::{evolve, evolve_taking};
 use provisioning::tenancy::Tenancy;
 use provisioning::{Header, Opened, Recorded, Resource, ResourceId, Revision, StreamId, Subject, Timestamp};
 use rusqlite::{Connection, params};
@@ -34,6 +35,8 @@ pub struct CurrentWriter {
     state: State,
     /// The state at the beginning of the open transaction; `None` outside one.
     saved: Option<State>,
+    /// The file is filled from the beginning, in one transaction of SQLite's.
+    is_rebuild: bool,
     /// The resource that was read last, as it is in the open transaction: what a command is decided by is what its
     /// events are applied to.
     loaded: RefCell<Option<Resource>>,
@@ -72,13 +75,13 @@ pub struct Savepoint(State);
 impl CurrentWriter {
     /// Opens or creates the view of `stream`.
     pub fn open(path: &Path, stream: StreamId) -> Result<Self, ViewError> {
-        Self::over(LAYOUT.open(path, stream)?, path, stream)
+        Self::over(LAYOUT.open(path, stream)?, path, stream, false)
     }
 
     /// Begins a new file that is filled as fast as possible and becomes a view with [`Self::finish`]. A crash
     /// before that leaves rubbish, and so does [`Self::roll_back`]: a failed rebuild is thrown away.
     pub fn open_for_rebuild(path: &Path, stream: StreamId) -> Result<Self, ViewError> {
-        Self::over(LAYOUT.open_for_rebuild(path, stream)?, path, stream)
+        Self::over(LAYOUT.open_for_rebuild(path, stream)?, path, stream, true)
     }
 
     /// Ends a rebuild: makes the indexes that reads need, closes the file and syncs it.
@@ -87,7 +90,12 @@ impl CurrentWriter {
         LAYOUT.finish(self.connection, &self.path)
     }
 
-    fn over(mut connection: Connection, path: &Path, stream: StreamId) -> Result<Self, ViewError> {
+    fn over(
+        mut connection: Connection,
+        path: &Path,
+        stream: StreamId,
+        is_rebuild: bool,
+    ) -> Result<Self, ViewError> {
         let state = State::load(&connection)?;
         let write_ahead = WriteAhead::of(&mut connection, BUSY_TIMEOUT).map_err(failed)?;
         Ok(Self {
@@ -97,6 +105,7 @@ impl CurrentWriter {
             stream,
             state,
             saved: None,
+            is_rebuild,
             loaded: RefCell::default(),
         })
     }
@@ -135,7 +144,9 @@ impl CurrentWriter {
     pub fn begin(&mut self) -> Result<(), ViewError> {
         assert!(self.saved.is_none(), "one transaction ends before the next begins");
         self.loaded.take();
-        self.execute("BEGIN IMMEDIATE")?;
+        if !self.is_rebuild {
+            self.execute("BEGIN IMMEDIATE")?;
+        }
         self.saved = Some(self.state.clone());
         Ok(())
     }
@@ -143,25 +154,40 @@ impl CurrentWriter {
     /// Takes in one event, inside a transaction, and returns the resource's new state (`None` if there is none or
     /// the event is not about a user or group). Revisions must follow each other without a gap.
     pub fn apply(&mut self, recorded: &Recorded) -> Result<Option<Resource>, ViewError> {
+        self.apply_by(recorded, |old, recorded| evolve(old, recorded))
+    }
+
+    /// The same for whoever needs what the event says no more: no value of it is copied.
+    pub fn apply_taking(&mut self, recorded: &mut Recorded) -> Result<Option<Resource>, ViewError> {
+        self.apply_by(recorded, |old, recorded| evolve_taking(old, recorded))
+    }
+
+    fn apply_by<R: Borrow<Recorded>>(
+        &mut self,
+        mut recorded: R,
+        evolve: impl FnOnce(Option<Resource>, &mut R) -> Option<Resource>,
+    ) -> Result<Option<Resource>, ViewError> {
         assert!(self.saved.is_some(), "events are applied inside a transaction");
-        let header = &recorded.header;
-        self.check_that_it_follows(header)?;
-        let resource = match header.subject {
-            Subject::User(id) => self.apply_to(ResourceType::User, id, recorded)?,
-            Subject::Group(id) => self.apply_to(ResourceType::Group, id, recorded)?,
+        self.check_that_it_follows(&recorded.borrow().header)?;
+        let resource = match recorded.borrow().header.subject {
+            Subject::User(id) => self.apply_to(ResourceType::User, id, &mut recorded, evolve)?,
+            Subject::Group(id) => self.apply_to(ResourceType::Group, id, &mut recorded, evolve)?,
             Subject::Client(_)
             | Subject::Token(_)
             | Subject::Tenant
             | Subject::RegisteredTenant(_)
             | Subject::Operator(_) => {
+                let recorded = recorded.borrow();
+                let subject = recorded.header.subject;
                 Arc::make_mut(&mut self.state.tenancy).apply(recorded);
-                tenancy::store(&self.connection, &self.state.tenancy, header.subject).map_err(failed)?;
-                if header.subject == Subject::Tenant {
+                tenancy::store(&self.connection, &self.state.tenancy, subject).map_err(failed)?;
+                if subject == Subject::Tenant {
                     self.state.schemas = self.state.tenancy.settings.schemas();
                 }
                 None
             }
         };
+        let header = &recorded.borrow().header;
         self.state.position.revision = header.revision;
         self.state.greatest_key = self.state.greatest_key.max(header.key.unwrap_or(0));
         self.state.last_recorded_at = Some(header.recorded_at);
@@ -178,7 +204,9 @@ impl CurrentWriter {
     pub fn commit(&mut self) -> Result<(), ViewError> {
         assert!(self.saved.is_some(), "only what was begun can be committed");
         self.state.store(&self.connection).map_err(failed)?;
-        self.execute("COMMIT")?;
+        if !self.is_rebuild {
+            self.execute("COMMIT")?;
+        }
         self.saved = None;
         Ok(())
     }
@@ -259,18 +287,19 @@ impl CurrentWriter {
         )))
     }
 
-    fn apply_to(
+    fn apply_to<R: Borrow<Recorded>>(
         &self,
         resource_type: ResourceType,
         id: ResourceId,
-        recorded: &Recorded,
+        recorded: &mut R,
+        evolve: impl FnOnce(Option<Resource>, &mut R) -> Option<Resource>,
     ) -> Result<Option<Resource>, ViewError> {
         let old = match self.loaded.take() {
             Some(resource) if resource.id == id => Some(resource),
             _ => rows::load(&self.connection, id)?,
         };
         if old.as_ref().is_some_and(|old| old.resource_type != resource_type) {
-            let revision = recorded.header.revision;
+            let revision = (*recorded).borrow().header.revision;
             return Err(broken(format!("resources: {id} is of another type than revision {revision} says")));
         }
         let before = old.as_ref().map(Indexed::of);
@@ -282,7 +311,7 @@ impl CurrentWriter {
             (Some(before), None) => rows::delete(&self.connection, before, id).map_err(failed)?,
         }
         if let Some(group) = &new {
-            self.apply_to_members(group.created_revision, recorded)?;
+            self.apply_to_members(group.created_revision, (*recorded).borrow())?;
         }
         Ok(new)
     }

@@ -6,9 +6,12 @@
 //! the event set them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
+use provisioning::event::Change;
 use provisioning::evolve::evolve_some;
-use provisioning::{Recorded, Resource, ResourceId, Revision, Subject};
+use provisioning::recorded::Actor;
+use provisioning::{Opened, Recorded, Resource, ResourceId, Revision, Subject};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, params};
 use scim::fold::fold;
@@ -98,6 +101,37 @@ pub(super) fn take_in(connection: &Connection, recorded: &Recorded) -> rusqlite:
             note_last(connection, rid, revision)?;
             Version { active: false, state: State::Deleted, ..before }.insert(connection, rid, revision)
         }
+    }
+}
+
+/// A copy of an event with as much of it as history looks at; the event itself stays as it is.
+pub fn abridged(recorded: &mut Recorded) -> Recorded {
+    // What is not looked at is put aside, and not copied.
+    let header = &mut recorded.header;
+    let names = mem::take(&mut header.attributes);
+    let actor = mem::replace(&mut header.actor, Actor::SYSTEM);
+    let digest = header.payload.take();
+    let change = changed(recorded).map(mem::take);
+    let mut copy = recorded.clone();
+    if let Some(change) = change {
+        if let Some(copied) = changed(&mut copy) {
+            let kept = change.patch.iter().filter(|(name, _)| is_kept(name));
+            copied.patch.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
+            copied.invited = change.invited;
+        }
+        if let Some(original) = changed(recorded) {
+            *original = change;
+        }
+    }
+    let header = &mut recorded.header;
+    (header.attributes, header.actor, header.payload) = (names, actor, digest);
+    copy
+}
+
+fn changed(recorded: &mut Recorded) -> Option<&mut Change> {
+    match &mut recorded.event {
+        Opened::Event(event) => event.change_mut(),
+        Opened::Erased => None,
     }
 }
 

@@ -22,18 +22,20 @@ pub struct HistoryWriter {
     path: PathBuf,
     stream: StreamId,
     position: Position,
+    /// The file is filled from the beginning, in one transaction of SQLite's.
+    is_rebuild: bool,
 }
 
 impl HistoryWriter {
     /// Opens or creates the view of `stream`.
     pub fn open(path: &Path, stream: StreamId) -> Result<Self, ViewError> {
-        Self::over(LAYOUT.open(path, stream)?, path, stream)
+        Self::over(LAYOUT.open(path, stream)?, path, stream, false)
     }
 
     /// Begins a new file that is filled as fast as possible and becomes a view with [`Self::finish`]. A crash or
     /// an error before that leaves rubbish: a failed rebuild is thrown away.
     pub fn open_for_rebuild(path: &Path, stream: StreamId) -> Result<Self, ViewError> {
-        Self::over(LAYOUT.open_for_rebuild(path, stream)?, path, stream)
+        Self::over(LAYOUT.open_for_rebuild(path, stream)?, path, stream, true)
     }
 
     /// Ends a rebuild: makes the indexes that reads need, closes the file and syncs it.
@@ -41,10 +43,15 @@ impl HistoryWriter {
         LAYOUT.finish(self.connection, &self.path)
     }
 
-    fn over(mut connection: Connection, path: &Path, stream: StreamId) -> Result<Self, ViewError> {
+    fn over(
+        mut connection: Connection,
+        path: &Path,
+        stream: StreamId,
+        is_rebuild: bool,
+    ) -> Result<Self, ViewError> {
         let position = view::position(&connection).map_err(failed)?;
         let write_ahead = WriteAhead::of(&mut connection, BUSY_TIMEOUT).map_err(failed)?;
-        Ok(Self { connection, write_ahead, path: path.to_owned(), stream, position })
+        Ok(Self { connection, write_ahead, path: path.to_owned(), stream, position, is_rebuild })
     }
 
     /// Keeps the write-ahead log small: called after a commit.
@@ -62,23 +69,31 @@ impl HistoryWriter {
         let Some(last) = events.last() else { return Ok(()) };
         check_that_they_follow(self.stream, self.position.revision, events)?;
         let position = Position { revision: last.header.revision, root };
-        let transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        let mut latest = instants::latest(&transaction).map_err(failed)?;
-        for recorded in events {
-            take_in(&transaction, recorded)?;
-            let Header { revision, recorded_at, txn, .. } = recorded.header;
-            if txn.n == txn.of {
-                instants::note(&transaction, revision, recorded_at, &mut latest).map_err(failed)?;
-            }
+        if self.is_rebuild {
+            take_in_all(&self.connection, events, position)?;
+        } else {
+            let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+            let transaction = begun.map_err(failed)?;
+            take_in_all(&transaction, events, position)?;
+            transaction.commit().map_err(failed)?;
         }
-        transaction
-            .execute("UPDATE meta SET revision = ?1, root = ?2", params![Column(position.revision), root])
-            .and_then(|_| transaction.commit())
-            .map_err(failed)?;
         self.position = position;
         Ok(())
     }
+}
+
+fn take_in_all(connection: &Connection, events: &[Recorded], position: Position) -> Result<(), ViewError> {
+    let mut latest = instants::latest(connection).map_err(failed)?;
+    for recorded in events {
+        take_in(connection, recorded)?;
+        let Header { revision, recorded_at, txn, .. } = recorded.header;
+        if txn.n == txn.of {
+            instants::note(connection, revision, recorded_at, &mut latest).map_err(failed)?;
+        }
+    }
+    let Position { revision, root } = position;
+    query::execute(connection, "UPDATE meta SET revision = ?1, root = ?2", params![Column(revision), root])
+        .map_err(failed)
 }
 
 fn check_that_they_follow(

@@ -171,15 +171,35 @@ fn a_destroyed_key_erases_and_one_that_is_missing_or_was_never_made_is_corrupt()
     folder.sql(&format!(
         "UPDATE keys SET wrapped = x'{mark}' WHERE number IN ({HIGH}, 2); DELETE FROM keys WHERE number = 3"
     ));
+    for looked_up_before in [false, true] {
+        let keys = folder.open(HIGH).unwrap();
+        if looked_up_before {
+            keys.have_ready(0..=4);
+            keys.have_ready(HIGH - 1..=HIGH + 1);
+        }
+        let open = |number| keys.open_payload(Some(number), EVENT, &sealed.stored, &sealed.digest);
+        assert_eq!(open(HIGH).unwrap(), OpenedPayload::Erased);
+        assert_corrupt(keys.seal(HIGH, EVENT, b"{}"), "was destroyed");
+        assert_corrupt(open(HIGH + 1), "was never made");
+        assert_corrupt(open(0), "was never made");
+        assert_corrupt(open(1), "sealed with another key");
+        assert_corrupt(open(2), "was changed");
+        assert_corrupt(open(3), "key 3 is missing");
+    }
+}
+
+#[test]
+fn keys_that_lie_together_are_looked_up_in_one_go_and_others_when_they_are_needed() {
+    let folder = Folder::new();
+    folder.open(0).unwrap().draw(0).unwrap();
     let keys = folder.open(HIGH).unwrap();
-    let open = |number| keys.open_payload(Some(number), EVENT, &sealed.stored, &sealed.digest);
-    assert_eq!(open(HIGH).unwrap(), OpenedPayload::Erased);
-    assert_corrupt(keys.seal(HIGH, EVENT, b"{}"), "was destroyed");
-    assert_corrupt(open(HIGH + 1), "was never made");
-    assert_corrupt(open(0), "was never made");
-    assert_corrupt(open(1), "sealed with another key");
-    assert_corrupt(open(2), "was changed");
-    assert_corrupt(open(3), "key 3 is missing");
+    keys.have_ready([5, 3, 1, 5].into_iter());
+    keys.have_ready([7, 1_000].into_iter());
+    keys.have_ready(std::iter::empty());
+    folder.sql("DELETE FROM keys");
+    for (number, is_ready) in [(1, true), (2, false), (3, true), (5, true), (7, false), (1_000, false)] {
+        assert_eq!(keys.seal(number, EVENT, b"{}").is_ok(), is_ready, "{number}");
+    }
 }
 
 #[test]

@@ -148,7 +148,11 @@ proptest! {
     ) {
         let mut state = None;
         for event in &events {
+            let mut taken_from = event.clone();
+            let taken = evolve_taking(state.clone(), &mut taken_from);
             state = evolve(state, event);
+            prop_assert_eq!(&taken, &state);
+            prop_assert_eq!(&taken_from.header, &event.header);
             if let Some(resource) = &state {
                 let user = resource.resource_type == ResourceType::User;
                 let mirrored = resource.attributes.get("active") == Some(&Value::Bool(resource.active));
