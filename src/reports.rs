@@ -150,13 +150,13 @@ fn value(
     parameters: Parameters<'_>,
     limits: EventLimits,
 ) -> Result<Value, ReportError> {
+    let now = || directories.shared().clock.now();
     match path {
         ["admin", "v1", "tenants"] => Ok(tenants::list(directories)),
         ["admin", "v1", "tenants", name] => tenants::show(directories, name),
         ["admin", "v1", "tenants", name, "clients"] => Ok(tenants::clients(&*tenant(directories, name)?)),
         ["admin", "v1", "tenants", name, "tokens"] => {
-            let now = directories.shared().clock.now();
-            Ok(tenants::tokens(&*tenant(directories, name)?, now))
+            Ok(tenants::tokens(&*tenant(directories, name)?, now()))
         }
         ["admin", "v1", "operators"] => Ok(tenants::operators(directories)),
         ["audit", "v1", name, "timeline"] => timeline::of(directories, name, parameters),
@@ -164,12 +164,12 @@ fn value(
         ["audit", "v1", name, "access"] => access::at(&*tenant(directories, name)?, parameters),
         ["audit", "v1", name, "requests"] => requests::list(&*tenant(directories, name)?, parameters),
         ["audit", "v1", name, "requests", id] => requests::show(&*tenant(directories, name)?, id),
-        ["audit", "v1", name, "why"] => why::of(&*tenant(directories, name)?, None, parameters),
+        ["audit", "v1", name, "why"] => why::of(&*tenant(directories, name)?, None, now(), parameters),
         ["admin", "v1", "requests"] => requests::list(directories.system(), parameters),
         ["admin", "v1", "requests", id] => requests::show(directories.system(), id),
         // What an operator is answered at the auditors' path.
         ["admin", "v1", "tenants", name, "why"] => {
-            why::of(&*tenant(directories, name)?, Some(directories.system()), parameters)
+            why::of(&*tenant(directories, name)?, Some(directories.system()), now(), parameters)
         }
         _ => Err(ReportError::not_found("route_not_found", "there is nothing at this path")),
     }

@@ -10,6 +10,7 @@
 //!
 //! The file is derived and disposable: losing it hinders nothing, and a damaged one is named and begun anew.
 
+mod about;
 mod address;
 mod allowed;
 mod body;
@@ -21,6 +22,7 @@ mod filter_shape;
 mod json;
 mod keeping;
 mod names;
+mod off;
 mod prune;
 mod reading;
 mod reads;
@@ -28,14 +30,14 @@ mod tallies;
 mod words;
 mod writer;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use provisioning::StreamId;
+use provisioning::{StreamId, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::background::yield_to_others;
@@ -43,7 +45,9 @@ use crate::clock::Clock;
 use crate::config::RequestLogConfig;
 use crate::directory::Directory;
 use crate::telemetry::Metrics;
+pub use about::{Change, Kind, Member, Operation, Print, Undone as UndoneOperation};
 pub use entry::{Entry, Outcome, Sender, Undone};
+pub use off::at as off_at;
 pub use prune::run as prune_regularly;
 pub use reading::{Detail, Reader, ReadingError, Row, Totals, Wanted};
 use reads::{Place, Reads};
@@ -64,6 +68,8 @@ enum Job {
     Record(Box<Entry>),
     /// Some reads were added up.
     Folded,
+    /// Note that the log is switched off while requests come.
+    Off(Arc<Directory>, Timestamp),
     /// Remove what is too old.
     Prune(Arc<Directory>),
     /// Tell when everything before was written.
@@ -80,6 +86,8 @@ struct Standing {
     reads: Reads,
     dropped: Dropped,
     body_bytes: AtomicUsize,
+    /// Tenants whose file says that their requests are not logged.
+    off: Mutex<HashSet<StreamId>>,
 }
 
 /// Where requests are logged.
@@ -148,6 +156,15 @@ impl RequestLog {
         let Job::Record(entry) = refused else { return };
         self.standing.forget_body(&entry);
         self.drop_one(entry.directory);
+    }
+
+    /// A request came while the log is switched off: the file is to say so, once.
+    pub fn skip(&self, directory: &Arc<Directory>, at: Timestamp) {
+        let mut off = self.standing.off.lock().unwrap_or_else(PoisonError::into_inner);
+        if off.insert(directory.stream()) && self.queue.try_send(Job::Off(Arc::clone(directory), at)).is_err()
+        {
+            off.remove(&directory.stream());
+        }
     }
 
     /// There was no room for a request.

@@ -39,6 +39,8 @@ fn text(answer: &Value) -> String {
         "named_never_created" => "named in requests, and never created",
         "refused" => "the last attempt was refused",
         "provisioned" => "provisioned and active",
+        "invited" => "provisioned and invited, and not signed in yet",
+        "inactive" => "provisioned as inactive, and never active yet",
         "deactivated" => "provisioned, and deactivated",
         "deleted" => "provisioned, and deleted",
         other => other,

@@ -323,14 +323,19 @@ fn anonymous_tenant(http: &HttpRequest, house: &House, base_path: &str) -> Resul
 
 /// Whom a request that was refused was meant for, as far as its token or address tells.
 fn meant_tenant(http: &HttpRequest, house: &House) -> Option<(Arc<Directory>, Sender)> {
+    let by_token = auth::tenant_of_token(http, house);
+    let by_address = || Some((tenant_of_address(http, house)?, Sender::Stranger));
+    by_token.map(|found| (found, Sender::Own)).or_else(by_address)
+}
+
+/// The tenant that the address means, by base path or by name.
+pub(super) fn tenant_of_address(http: &HttpRequest, house: &House) -> Option<Arc<Directory>> {
     let index = &house.directories.shared().index;
     let path = http.path().trim_end_matches('/');
-    let by_token = auth::tenant_of_token(http, house);
     let by_path = || index.tenant_at(index.base_path(path)?, &context::host(http));
     let by_name = || path.split('/').nth(1).map(str::to_owned);
     let open = |name: String| house.directories.tenant(&name);
-    let by_address = || by_path().and_then(open).or_else(|| open(by_name()?));
-    by_token.map(|found| (found, Sender::Own)).or_else(|| Some((by_address()?, Sender::Stranger)))
+    by_path().and_then(open).or_else(|| open(by_name()?))
 }
 
 /// Whether an address names that tenant.

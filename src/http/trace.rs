@@ -151,7 +151,12 @@ pub(super) fn undone(http: &HttpRequest, mut operations: Vec<Undone>) {
 pub(super) fn log<B>(house: &House, answer: &ServiceResponse<B>, duration: Duration) {
     let http = answer.request();
     let trace = http.extensions_mut().remove::<Trace>();
-    let Some(trace) = trace.filter(|_| house.config.request_log.enabled) else { return };
+    let Some(trace) = trace else { return };
+    let context = context::of(http);
+    let directory = trace.directory.unwrap_or_else(|| Arc::clone(house.directories.system()));
+    if !house.config.request_log.enabled {
+        return house.request_log.skip(&directory, context.received_at);
+    }
     let (status, route) = (answer.status().as_u16(), context::route_and_id(http).0);
     let reads = matches!(*http.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     // What needs a row of its own in any case is told in full.
@@ -159,11 +164,12 @@ pub(super) fn log<B>(house: &House, answer: &ServiceResponse<B>, duration: Durat
     let header = |name| http.headers().get(name).and_then(|value| value.to_str().ok());
     let user_agent = header(header::USER_AGENT).filter(|_| !is_plain);
     let code = answer.headers().get(ERROR_CODE_HEADER).and_then(|value| value.to_str().ok());
-    let context = context::of(http);
-    let directory = trace.directory.unwrap_or_else(|| Arc::clone(house.directories.system()));
+    let is_astray = trace.sender == Sender::Astray;
+    let addressee = is_astray.then(|| super::scim::tenant_of_address(http, house)).flatten();
     house.request_log.record(Entry {
         directory,
         sender: trace.sender,
+        addressee,
         client: trace.client,
         token: trace.token,
         id: context.id,

@@ -37,7 +37,8 @@ pub(super) fn list(directory: &Directory, parameters: Parameters<'_>) -> Result<
     // First: whatever is read afterwards is at least as new.
     let (position, totals) = (directory.position(), reader.totals()?);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let rows = reader.rows(&Wanted { after, names, failed, newest_first: after.is_none(), limit })?;
+    let newest_first = after.is_none();
+    let rows = reader.rows(&Wanted { after, names, failed, newest_first, limit, ..Wanted::default() })?;
     let requests: Vec<Value> = rows.iter().map(|row| item(directory, &reader, row)).collect();
     Ok(json!({
         "requests": requests,

@@ -211,8 +211,8 @@ fn rule(name: &str, within: Level) -> Rule {
     Rule { holds: Holds::Value, names, within }
 }
 
-/// A password is one whatever a schema says of it.
-fn is_hidden(attribute: &Attribute) -> bool {
+/// Whether nobody may read an attribute; a password is such whatever a schema says of it.
+pub(super) fn is_hidden(attribute: &Attribute) -> bool {
     attribute.returned == ReturnedRule::Never
         || attribute.mutability == Mutability::WriteOnly
         || attribute.name.eq_ignore_ascii_case("password")

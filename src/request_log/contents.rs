@@ -7,8 +7,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use scim::dialect::Note;
+use scim::schemas::Schemas;
 use serde::Serialize;
 
+use super::about::{self, Operation, Request as Asked};
 use super::allowed::Allowed;
 use super::entry::{Entry, Undone};
 use super::keeping::Keeping;
@@ -25,6 +27,10 @@ pub(super) struct Contents {
     pub(super) filter: Option<String>,
     /// What is sealed: JSON.
     pub(super) kept: Vec<u8>,
+    /// What it asks of whom; none if nobody can tell.
+    pub(super) about: Option<Vec<Operation<String>>>,
+    /// Somebody may be in it who cannot be found.
+    pub(super) is_cut: bool,
 }
 
 /// What is sealed beside the body, before it is written down.
@@ -70,7 +76,7 @@ fn filter_in(parameters: &[(String, String)]) -> Option<&str> {
 }
 
 /// Takes a request apart; `allowed` is what the tenant's schemas allow to be kept.
-pub(super) fn of(entry: &Entry, allowed: &Allowed) -> Contents {
+pub(super) fn of(entry: &Entry, allowed: &Allowed, schemas: &Schemas) -> Contents {
     let tenancy = entry.directory.tenancy();
     let own_words: Vec<&str> =
         tenancy.settings.base_path.split('/').chain([entry.directory.tenant()]).collect();
@@ -86,7 +92,11 @@ pub(super) fn of(entry: &Entry, allowed: &Allowed) -> Contents {
     let body = text.and_then(|text| keeping.body(text));
     let filter = if entry.route.ends_with("/.search") { keeping.filter_shape.take() } else { None };
     let filter = filter.or_else(|| filter_in(&parameters).map(filter_shape::of));
+    let about = if keeping.is_own() { Asked::of(entry).operations(schemas) } else { None };
+    let operations = about.as_deref().unwrap_or_default();
     let names_cut = keeping.names.are_cut();
+    let is_unseen = entry.body.is_none() && entry.body_bytes > 0;
+    let is_cut = names_cut || about::are_cut(operations) || is_unseen;
     let body = body.filter(|_| entry.body_bytes <= KEPT_BODY_BYTES_MAX && !names_cut);
     let kept = Kept {
         path,
@@ -99,7 +109,15 @@ pub(super) fn of(entry: &Entry, allowed: &Allowed) -> Contents {
         operations: &entry.operations,
         notes: entry.notes.iter().map(Noted::of).collect(),
     };
-    Contents { filter, kept: written(&kept, body.as_deref()), names: keeping.names.into_found() }
+    let kept = written(&kept, body.as_deref());
+    let mut names = keeping.names.into_found();
+    // Whoever it is about is found whatever else it names.
+    for subject in operations.iter().flat_map(Operation::subjects) {
+        if !names.contains(subject) {
+            names.insert(subject.clone());
+        }
+    }
+    Contents { names, filter, kept, about, is_cut }
 }
 
 /// One JSON object of it all; the body stands there as it came, which spares writing it anew.

@@ -30,6 +30,8 @@ pub struct Entry {
     pub directory: Arc<Directory>,
     /// Whose request it is.
     pub sender: Sender,
+    /// The tenant to whose address it came, if that is another than the token's.
+    pub addressee: Option<Arc<Directory>>,
     /// The client, if the token was known.
     pub client: Option<ClientId>,
     /// The token, if it was known.

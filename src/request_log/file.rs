@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
+use super::about::{self, Print};
 use super::allowed::Allowed;
-use super::contents;
+use super::contents::{self, Contents};
 use super::entry::Entry;
 use super::reads::{Folded, FoldedBy};
+use super::tallies::Tally;
 use crate::directory::Directory;
 use crate::sealing::{Fingerprint, KeyError, SideFileKey};
 
@@ -23,8 +25,16 @@ const PAGE_BYTES: u32 = 8_192;
 
 /// SQLite's mark of whose file it is.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"MuRq");
-const LAYOUT: i32 = 2;
+const LAYOUT: i32 = 3;
 const TABLES: &str = concat!(include_str!("requests.sql"), include_str!("names.sql"));
+
+/// Before layout 3, rows did not say what they were about.
+const LAYOUT_WITHOUT_ABOUT: i32 = 2;
+const ABOUT: &str = "
+    ALTER TABLE requests ADD COLUMN about BLOB;
+    ALTER TABLE requests ADD COLUMN is_cut INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE meta ADD COLUMN foreign_requests INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE meta ADD COLUMN foreign_at INTEGER;";
 
 /// In layout 1 the names of all rows lay together, ordered by their fingerprints.
 const LAYOUT_WITHOUT_CHUNKS: i32 = 1;
@@ -79,11 +89,14 @@ pub(super) struct Batch {
     pub(super) folded: Vec<(FoldedBy, Folded)>,
     /// Requests that are to be counted only.
     pub(super) dropped: u64,
+    /// Requests to the tenant's address with a token of another.
+    pub(super) foreign: Tally,
 }
 
 impl Batch {
     pub(super) fn new(directory: Arc<Directory>) -> Self {
-        Self { directory, entries: Vec::new(), folded: Vec::new(), dropped: 0 }
+        let (entries, folded, foreign) = (Vec::new(), Vec::new(), Tally::default());
+        Self { directory, entries, folded, dropped: 0, foreign }
     }
 
     /// How many requests are to have rows.
@@ -146,10 +159,13 @@ impl File {
             }
             mark => {
                 let key = key_of(&creation, directory)?;
-                if mark == (APPLICATION_ID, LAYOUT_WITHOUT_CHUNKS) {
+                if mark.1 <= LAYOUT_WITHOUT_CHUNKS {
                     creation.execute_batch(CHUNK_NAMES)?;
-                    creation.pragma_update(None, "user_version", LAYOUT)?;
                 }
+                if mark.1 <= LAYOUT_WITHOUT_ABOUT {
+                    creation.execute_batch(ABOUT)?;
+                }
+                creation.pragma_update(None, "user_version", LAYOUT)?;
                 key
             }
         };
@@ -161,17 +177,27 @@ impl File {
     pub(super) fn write(&mut self, batch: &Batch) -> Result<(), FileError> {
         let schemas = batch.directory.schemas();
         if !self.allowed.is_of(&schemas) {
-            self.allowed = Allowed::of(schemas);
+            self.allowed = Allowed::of(schemas.clone());
         }
         let transaction =
             self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let fingerprints = self.key.fingerprints();
         let mut names = Vec::new();
         for entry in &batch.entries {
-            let contents = contents::of(entry, &self.allowed);
+            let mut contents = contents::of(entry, &self.allowed, &schemas);
             let sealed = self.key.seal(entry.id.0.as_bytes(), &contents.kept)?;
-            let number = insert(&transaction, entry, contents.filter.as_deref(), &sealed)?;
-            names.extend(contents.names.iter().map(|name| (number, fingerprints.of(name))));
+            // In the order of the names, so that what was made once is found again.
+            let prints: Vec<(&str, Fingerprint)> =
+                contents.names.iter().map(|name| (name.as_str(), fingerprints.of(name))).collect();
+            let print = |name: &str| match prints.binary_search_by_key(&name, |(name, _)| *name) {
+                Ok(at) => Print::of(&prints[at].1),
+                Err(_) => Print::of(&fingerprints.of(name)),
+            };
+            let about = contents.about.take().map(|operations| {
+                about::encode(&operations.into_iter().map(|it| it.printed(&print)).collect::<Vec<_>>())
+            });
+            let number = insert(&transaction, entry, &contents, &sealed, about.as_deref())?;
+            names.extend(prints.into_iter().map(|(_, fingerprint)| (number, fingerprint)));
             if names.len() > WAITING_NAMES_MAX {
                 insert_names(&transaction, std::mem::take(&mut names))?;
             }
@@ -182,6 +208,12 @@ impl File {
         insert_names(&transaction, names)?;
         if batch.dropped > 0 {
             transaction.execute("UPDATE meta SET dropped = dropped + ?1", [sql(batch.dropped)])?;
+        }
+        if let Some(at) = batch.foreign.last_at {
+            transaction.execute(
+                "UPDATE meta SET foreign_requests = foreign_requests + ?1, foreign_at = ?2",
+                params![sql(batch.foreign.requests), at.0],
+            )?;
         }
         Ok(transaction.commit()?)
     }
@@ -224,11 +256,16 @@ fn mark(connection: &Connection) -> Result<(i32, i32), rusqlite::Error> {
 
 /// Whether names lie in chunks: not in a file that the service has not opened since they do.
 pub(super) fn has_chunks(connection: &Connection) -> Result<bool, rusqlite::Error> {
-    Ok(mark(connection)?.1 != LAYOUT_WITHOUT_CHUNKS)
+    Ok(mark(connection)?.1 > LAYOUT_WITHOUT_CHUNKS)
+}
+
+/// Whether rows say what they are about: not in a file that the service has not opened since they do.
+pub(super) fn has_about(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    Ok(mark(connection)?.1 > LAYOUT_WITHOUT_ABOUT)
 }
 
 fn key_of(connection: &Connection, directory: &Directory) -> Result<SideFileKey, FileError> {
-    if !matches!(mark(connection)?, (APPLICATION_ID, LAYOUT | LAYOUT_WITHOUT_CHUNKS)) {
+    if !matches!(mark(connection)?, (APPLICATION_ID, LAYOUT_WITHOUT_CHUNKS..=LAYOUT)) {
         return Err(FileError::Foreign("it is no request log of this layout"));
     }
     let wrapped: Option<Vec<u8>> =
@@ -241,15 +278,16 @@ fn key_of(connection: &Connection, directory: &Directory) -> Result<SideFileKey,
 fn insert(
     transaction: &Transaction<'_>,
     entry: &Entry,
-    filter: Option<&str>,
+    contents: &Contents,
     sealed: &[u8],
+    about: Option<&[u8]>,
 ) -> Result<i64, FileError> {
     let revisions = entry.revisions.as_ref().filter(|revisions| !revisions.is_empty());
     transaction
         .prepare_cached(
             "INSERT INTO requests (id, at, client, token, method, route, filter, status, code, outcome, results,
-                 duration, resource, notes, first_revision, end_revision, requests, folded, sealed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1, 0, ?17)",
+                 duration, resource, notes, first_revision, end_revision, requests, folded, sealed, about, is_cut)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1, 0, ?17, ?18, ?19)",
         )?
         .execute(params![
             entry.id.to_string(),
@@ -258,7 +296,7 @@ fn insert(
             entry.token.map(|id| id.to_string()),
             entry.known_method(),
             entry.route,
-            filter,
+            contents.filter,
             entry.status,
             entry.code,
             entry.outcome().as_str(),
@@ -269,6 +307,8 @@ fn insert(
             revisions.map(|revisions| sql(revisions.start)),
             revisions.map(|revisions| sql(revisions.end)),
             sealed,
+            about,
+            contents.is_cut,
         ])?;
     Ok(transaction.last_insert_rowid())
 }

@@ -38,13 +38,18 @@ pub async fn run(directories: Arc<Directories>, log: Weak<RequestLog>, mut stopp
     }
 }
 
+/// So many days ago.
+pub(super) fn before(now: Timestamp, days: u32) -> Timestamp {
+    Timestamp(now.0 - i64::from(days) * DAY_MICROS)
+}
+
 /// Removes contents and rows that are too old.
 pub(super) fn by_age(
     connection: &mut Connection,
     config: &RequestLogConfig,
     now: Timestamp,
 ) -> Result<(), FileError> {
-    let before = |days: u32| now.0 - i64::from(days) * DAY_MICROS;
+    let before = |days| before(now, days).0;
     for _ in 0..STEPS_MAX {
         let emptied = connection.execute(
             "UPDATE requests SET sealed = NULL WHERE number IN

@@ -3,10 +3,12 @@
 use provisioning::Timestamp;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
+use scim::schemas::Schemas;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::file::{CHUNK_ROWS, FileError, has_chunks, open_to_read, sql};
+use super::about::{self, Operation, Print};
+use super::file::{CHUNK_ROWS, FileError, has_about, has_chunks, open_to_read, sql};
 use super::names::same_name;
 use crate::directory::Directory;
 use crate::sealing::SideFileKey;
@@ -18,6 +20,12 @@ pub struct ReadingError(String);
 
 impl From<FileError> for ReadingError {
     fn from(error: FileError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for ReadingError {
+    fn from(error: std::io::Error) -> Self {
         Self(error.to_string())
     }
 }
@@ -67,6 +75,8 @@ pub struct Row {
     pub requests: u64,
     #[serde(skip)]
     sealed: Option<Vec<u8>>,
+    #[serde(skip)]
+    about: Option<Vec<u8>>,
 }
 
 /// What was sealed of one request; null where it was removed because of its age.
@@ -81,6 +91,10 @@ pub struct Wanted {
     pub names: Vec<String>,
     /// Only requests that were refused or failed.
     pub failed: bool,
+    /// Only requests of which something was refused or failed, be it one operation of many.
+    pub partly_failed: bool,
+    /// Only requests that came at that time or later.
+    pub since: Option<Timestamp>,
     /// The newest ones first; otherwise the oldest.
     pub newest_first: bool,
     /// At most that many.
@@ -106,6 +120,12 @@ pub struct Reader(pub(super) Option<(Connection, SideFileKey)>);
 const COLUMNS: &str =
     "number, id, at, client, token, method, route, filter, status, code, outcome, results, duration,
      resource, notes, first_revision, end_revision, requests, sealed";
+
+/// The columns of a row; what an earlier layout does not have is null.
+fn columns(connection: &Connection) -> Result<String, rusqlite::Error> {
+    let about = if has_about(connection)? { "about" } else { "NULL AS about" };
+    Ok(format!("{COLUMNS}, {about}"))
+}
 
 impl Reader {
     /// Opens it. A log that is not there has no rows.
@@ -137,20 +157,27 @@ impl Reader {
         let Some((connection, key)) = &self.0 else { return Ok(Vec::new()) };
         let mut conditions = vec!["number > ?1".to_owned()];
         let mut values = vec![Sql::Integer(sql(wanted.after.unwrap_or(0)))];
+        if let Some(since) = wanted.since {
+            conditions.push(format!("at >= {}", since.0));
+        }
         if wanted.failed {
             conditions.push("outcome IN ('refused', 'failed')".to_owned());
         }
+        if wanted.partly_failed {
+            conditions.push("(outcome IN ('refused', 'failed') OR code IS NOT NULL)".to_owned());
+        }
         if !wanted.names.is_empty() {
             let places = vec!["?"; wanted.names.len()].join(", ");
-            conditions.push(format!("number IN ({})", numbers_of(connection, &places)?));
+            conditions.push(format!("number IN ({})", numbers_of(connection, "?1", &places)?));
             let fingerprints = key.fingerprints();
             let wanted = wanted.names.iter().map(|name| fingerprints.of(&same_name(name)));
             values.extend(wanted.map(|fingerprint| Sql::Blob(fingerprint.to_vec())));
         }
         values.push(Sql::Integer(sql(wanted.limit as u64)));
         let order = if wanted.newest_first { "DESC" } else { "ASC" };
+        let columns = columns(connection)?;
         let query = format!(
-            "SELECT {COLUMNS} FROM requests WHERE {} ORDER BY number {order} LIMIT ?",
+            "SELECT {columns} FROM requests WHERE {} ORDER BY number {order} LIMIT ?",
             conditions.join(" AND ")
         );
         let mut statement = connection.prepare(&query)?;
@@ -165,7 +192,7 @@ impl Reader {
     /// The row of one request.
     pub fn request(&self, id: &str) -> Result<Option<Row>, ReadingError> {
         let Some((connection, _)) = &self.0 else { return Ok(None) };
-        let query = format!("SELECT {COLUMNS} FROM requests WHERE id = ?1 LIMIT 1");
+        let query = format!("SELECT {} FROM requests WHERE id = ?1 LIMIT 1", columns(connection)?);
         Ok(connection.query_row(&query, [id], read_row).optional()?)
     }
 
@@ -176,17 +203,49 @@ impl Reader {
         let opened = key.open(id.0.as_bytes(), row.sealed.as_deref()?)?;
         serde_json::from_slice(&opened).ok()
     }
+
+    /// What a request asked of whom; none if nobody can tell, because its body was not read. Of one that an earlier
+    /// layout wrote, what can be told from its contents, as long as there are any.
+    pub fn about(&self, row: &Row, contents: &Value, schemas: &Schemas) -> Option<Vec<Operation>> {
+        if let Some(about) = &row.about {
+            return about::decode(about);
+        }
+        let body = if contents["body"].is_null() { String::new() } else { contents["body"].to_string() };
+        let read = about::Request::of_contents(row, contents, body.as_bytes()).operations(schemas)?;
+        let print = self.prints()?;
+        Some(read.into_iter().map(|operation| operation.printed(&print)).collect())
+    }
+
+    /// What makes fingerprints as rows have them; of a name as [`same_name`] writes it. None without a file.
+    fn prints(&self) -> Option<impl Fn(&str) -> Print + use<>> {
+        let fingerprints = self.0.as_ref()?.1.fingerprints();
+        Some(move |name: &str| Print::of(&fingerprints.of(name)))
+    }
+
+    /// The fingerprint of a name, whatever its case.
+    pub fn print_of_name(&self, name: &str) -> Option<Print> {
+        Some(self.prints()?(&same_name(name)))
+    }
+
+    /// The fingerprint of a value that an attribute has.
+    pub fn print_of_value(&self, value: &Value) -> Option<Print> {
+        Some(self.prints()?(&about::canonical(value)))
+    }
 }
 
-/// The query for the numbers of rows behind `?1` that have one of these fingerprints: it looks once in each chunk.
-fn numbers_of(connection: &Connection, fingerprints: &str) -> Result<String, rusqlite::Error> {
+/// The query for the numbers of rows behind `after` that have one of these fingerprints: it looks once in each chunk.
+pub(super) fn numbers_of(
+    connection: &Connection,
+    after: &str,
+    fingerprints: &str,
+) -> Result<String, rusqlite::Error> {
     if !has_chunks(connection)? {
         return Ok(format!("SELECT number FROM names WHERE fingerprint IN ({fingerprints})"));
     }
     // CROSS: in that order, whatever SQLite thinks of it.
     Ok(format!(
         "WITH RECURSIVE chunks (chunk) AS (
-             SELECT max(?1, (SELECT min(number) FROM requests)) / {CHUNK_ROWS} UNION ALL
+             SELECT max({after}, (SELECT min(number) FROM requests)) / {CHUNK_ROWS} UNION ALL
              SELECT chunk + 1 FROM chunks WHERE chunk < (SELECT max(number) FROM requests) / {CHUNK_ROWS}
          )
          SELECT names.number FROM chunks CROSS JOIN names USING (chunk) WHERE fingerprint IN ({fingerprints})"
@@ -221,5 +280,6 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         revisions: revisions.unwrap_or_default(),
         requests: unsigned(row.get("requests")?),
         sealed: row.get("sealed")?,
+        about: row.get("about")?,
     })
 }

@@ -1,4 +1,4 @@
--- The request log of one tenant (or, in system/, of requests that reached none), layout 2. Derived and bounded: it
+-- The request log of one tenant (or, in system/, of requests that reached none), layout 3. Derived and bounded: it
 -- may be deleted, and then begins anew. No column but `sealed` holds anything that a client wrote.
 
 CREATE TABLE meta (
@@ -8,7 +8,10 @@ CREATE TABLE meta (
     -- Requests that have no row: the queue was full when they came, or the file could not be written.
     dropped INTEGER NOT NULL,
     -- Requests whose rows were removed because of their age, or of the size of the file.
-    pruned INTEGER NOT NULL
+    pruned INTEGER NOT NULL,
+    -- Requests to this tenant's address with a token of another, in whose log they are, and when the last one came.
+    foreign_requests INTEGER NOT NULL DEFAULT 0,
+    foreign_at INTEGER
 ) STRICT;
 
 CREATE TABLE requests (
@@ -45,7 +48,12 @@ CREATE TABLE requests (
     -- 1 if it stands for several reads.
     folded INTEGER NOT NULL,
     -- Path, query, body and whereabouts of the client, sealed; none once they were removed.
-    sealed BLOB
+    sealed BLOB,
+    -- What it asked of whom, operation by operation (JSON): ids and names as keyed fingerprints, attributes as the
+    -- schemas name them. It stays as long as the row.
+    about BLOB,
+    -- 1 if it names more people than can be found, or was carried out without that its body could be looked at.
+    is_cut INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE INDEX requests_by_id ON requests (id) WHERE id IS NOT NULL;

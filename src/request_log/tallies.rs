@@ -1,10 +1,12 @@
 //! Counts over the whole log: what it cannot tell of single requests, and since when a connection fails.
 
 use provisioning::Timestamp;
-use rusqlite::params;
+use rusqlite::types::Value as Sql;
+use rusqlite::{params, params_from_iter};
 
-use super::file::sql;
-use super::reading::{Reader, ReadingError, unsigned};
+use super::file::{has_about, sql};
+use super::names::same_name;
+use super::reading::{Reader, ReadingError, numbers_of, unsigned};
 
 /// Some requests, and when the last of them came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -13,6 +15,18 @@ pub struct Tally {
     pub requests: u64,
     /// When the last one came.
     pub last_at: Option<Timestamp>,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, at: Timestamp) {
+        self.requests += 1;
+        self.last_at = self.last_at.max(Some(at));
+    }
+}
+
+fn read_tally(row: &rusqlite::Row<'_>) -> rusqlite::Result<Tally> {
+    let last_at: Option<i64> = row.get(1)?;
+    Ok(Tally { requests: unsigned(row.get(0)?), last_at: last_at.map(Timestamp) })
 }
 
 impl Reader {
@@ -32,18 +46,41 @@ impl Reader {
         )
     }
 
-    /// Refused requests before that row.
-    pub fn refused_before(&self, number: u64) -> Result<Tally, ReadingError> {
-        self.tally("outcome IN ('refused', 'failed') AND number < ?1", sql(number))
+    /// Requests before that row of which something was refused, and that name none of these.
+    pub fn refused_before(&self, number: u64, names: &[String]) -> Result<Tally, ReadingError> {
+        let Some((connection, key)) = &self.0 else { return Ok(Tally::default()) };
+        let places: Vec<String> = (2..names.len() + 2).map(|place| format!("?{place}")).collect();
+        let those = numbers_of(connection, "0", &places.join(", "))?;
+        let query = format!(
+            "SELECT ifnull(sum(requests), 0), max(at) FROM requests
+             WHERE (outcome IN ('refused', 'failed') OR code IS NOT NULL) AND number < ?1
+                 AND number NOT IN ({those})"
+        );
+        let fingerprints = key.fingerprints();
+        let names = names.iter().map(|name| Sql::Blob(fingerprints.of(&same_name(name)).to_vec()));
+        let values = std::iter::once(Sql::Integer(sql(number))).chain(names);
+        Ok(connection.query_row(&query, params_from_iter(values), read_tally)?)
+    }
+
+    /// Requests that name more people than can be found, or could not be looked into though they were carried out.
+    pub fn cut(&self) -> Result<Tally, ReadingError> {
+        let Some((connection, _)) = &self.0 else { return Ok(Tally::default()) };
+        if has_about(connection)? { self.tally("is_cut = ?1", 1) } else { Ok(Tally::default()) }
+    }
+
+    /// Requests to the tenant's address with a token of another tenant.
+    pub fn foreign(&self) -> Result<Tally, ReadingError> {
+        let Some((connection, _)) = &self.0 else { return Ok(Tally::default()) };
+        if !has_about(connection)? {
+            return Ok(Tally::default());
+        }
+        Ok(connection.query_row("SELECT foreign_requests, foreign_at FROM meta", [], read_tally)?)
     }
 
     fn tally(&self, which: &str, value: i64) -> Result<Tally, ReadingError> {
         let Some((connection, _)) = &self.0 else { return Ok(Tally::default()) };
         let query = format!("SELECT ifnull(sum(requests), 0), max(at) FROM requests WHERE {which}");
-        Ok(connection.query_row(&query, [value], |row| {
-            let last_at: Option<i64> = row.get(1)?;
-            Ok(Tally { requests: unsigned(row.get(0)?), last_at: last_at.map(Timestamp) })
-        })?)
+        Ok(connection.query_row(&query, [value], read_tally)?)
     }
 
     /// Since when at least four of ten requests of a client fail, day by day; `None` if they do not now, or there are

@@ -12,7 +12,7 @@ use provisioning::StreamId;
 
 use super::entry::Entry;
 use super::file::{Batch, File, FileError, give_up, path_of};
-use super::{Job, QUEUE_REQUESTS_MAX, Standing, prune};
+use super::{Job, QUEUE_REQUESTS_MAX, Standing, off, prune};
 use crate::clock::Clock;
 use crate::config::RequestLogConfig;
 use crate::directory::Directory;
@@ -33,6 +33,16 @@ pub(super) struct Writer {
     files: LruCache<StreamId, File>,
     /// Requests that have no row, by tenants whose file could not be written to say so.
     owed: HashMap<StreamId, u64>,
+}
+
+/// What could not be noted is told to the operator only.
+fn report(directory: &Directory, noted: std::io::Result<()>) {
+    if let Err(error) = noted {
+        tracing::warn!(
+            tenant.id = directory.tenant(), error = %error,
+            "whether requests of {} were not logged could not be noted: {error}", directory.tenant()
+        );
+    }
 }
 
 type Batches = HashMap<StreamId, Batch>;
@@ -67,6 +77,7 @@ impl Writer {
                     }
                     // They are not in the queue.
                     Job::Folded => {}
+                    Job::Off(directory, at) => report(&directory, off::note(&directory, at)),
                     Job::Prune(directory) => self.prune(&directory),
                     Job::Flush(done) => told.push(done),
                     Job::Stop => stops = true,
@@ -86,6 +97,9 @@ impl Writer {
     fn write(&mut self, entries: Vec<Entry>) {
         let mut batches = Batches::new();
         for entry in entries {
+            if let Some(addressee) = &entry.addressee {
+                of(&mut batches, addressee).foreign.add(entry.received_at);
+            }
             of(&mut batches, &entry.directory).entries.push(entry);
         }
         for (by, folded) in self.standing.reads.take() {
@@ -145,13 +159,15 @@ impl Writer {
     }
 
     fn prune(&mut self, directory: &Arc<Directory>) {
+        let now = self.clock.now();
+        report(directory, off::forget(directory, prune::before(now, self.config.rows_days)));
         if !path_of(directory).exists() {
             return;
         }
         if self.owed.contains_key(&directory.stream()) {
             self.write_batch(Batch::new(Arc::clone(directory)));
         }
-        let (config, now) = (self.config.clone(), self.clock.now());
+        let config = self.config.clone();
         let pruned = self.file(directory).and_then(|file| prune::by_age(&mut file.connection, &config, now));
         if let Err(error) = pruned {
             tracing::warn!(

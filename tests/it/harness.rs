@@ -128,6 +128,13 @@ impl TestService {
         self.resume().await;
     }
 
+    /// Stops, and starts again with a changed configuration.
+    pub(crate) async fn reconfigured(&mut self, change: impl FnOnce(&mut Config)) {
+        self.stop().await;
+        change(&mut self.config);
+        self.resume().await;
+    }
+
     /// What handlers work with: for looking inside where HTTP shows nothing.
     pub(crate) fn house(&self) -> Arc<muster::http::House> {
         let running = self.running.as_ref().expect("the service runs");

@@ -1,5 +1,9 @@
 //! `muster why` and the routes to the request log: each trap is named, with who has to mend it and how.
 
+mod blame;
+mod hidden;
+mod settled;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +77,19 @@ fn check(findings: &Value, code: &str, who: &str, answer: &Answer) {
         remedies.iter().all(|remedy| remedy["do"].as_str().is_some_and(|text| text.len() > 5)),
         "{found:#}"
     );
+}
+
+fn look_up(filter: &str) -> String {
+    let filter = percent_encoding::utf8_percent_encode(filter, percent_encoding::NON_ALPHANUMERIC);
+    format!("/Users?filter={filter}")
+}
+
+fn bulk(operations: &Value) -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations})
+}
+
+fn codes(findings: &Value) -> Vec<&str> {
+    findings.as_array().expect("a list").iter().map(|it| it["code"].as_str().unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,21 +216,6 @@ async fn what_the_tenants_settings_refuse_is_named_also_where_the_request_names_
     house.service.set(&pear, json!({"groups": "off"})).await;
     let off = pear.post("/Groups", group).await;
     check(&why("nobody@example.com").await["door"], "groups_off", "identity_provider", &off);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_was_refused_and_let_in_later_is_told_so() {
-    let house = House::start().await;
-    let role = |role: &str| json!({"schemas": [USER], "userName": "role@example.com", "role": role});
-    house.acme.post("/Users", role("king")).await.refused(400, Some("invalidValue"), "value_not_allowed");
-    assert_eq!(house.why("role@example.com").await["verdict"], "refused");
-    house.acme.post("/Users", role("guide")).await.expect(201);
-    let why = house.why("role@example.com").await;
-    assert_eq!(
-        (&why["verdict"], &why["findings"][0]["settled"]),
-        (&json!("provisioned"), &json!(true)),
-        "{why:#}"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -363,239 +365,6 @@ async fn requests_are_listed_followed_and_shown() {
             "{path}"
         );
     }
-}
-
-fn look_up(filter: &str) -> String {
-    let filter = percent_encoding::utf8_percent_encode(filter, percent_encoding::NON_ALPHANUMERIC);
-    format!("/Users?filter={filter}")
-}
-
-fn bulk(operations: &Value) -> Value {
-    json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations})
-}
-
-fn codes(findings: &Value) -> Vec<&str> {
-    findings.as_array().expect("a list").iter().map(|it| it["code"].as_str().unwrap()).collect()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_blamed_for_a_refusal_of_somebody_else() {
-    let house = House::start().await;
-    let acme = &house.acme;
-    let boss = acme.user("boss@example.com").await;
-    acme.user("taken@example.com").await;
-    let mut report = user("taken@example.com");
-    report["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] =
-        json!({"manager": {"value": boss}});
-    acme.post("/Users", report).await.refused(409, Some("uniqueness"), "user_name_taken");
-    let other = acme.user("other@example.com").await;
-    let rename = json!([{"op": "replace", "path": "userName", "value": "boss@example.com"}]);
-    acme.patch(&format!("/Users/{other}"), rename).await.refused(409, Some("uniqueness"), "user_name_taken");
-    let role = json!({"schemas": [USER], "userName": "role@example.com", "role": "king"});
-    let operation =
-        |id: &str, data: Value| json!({"method": "POST", "path": "/Users", "bulkId": id, "data": data});
-    let operations = json!([
-        operation("1", user("good@example.com")),
-        operation("2", user("taken@example.com")),
-        operation("3", role),
-    ]);
-    let answer = acme.post("/Bulk", bulk(&operations)).await;
-    assert_eq!(answer.header("muster-error-code"), Some("user_name_taken, value_not_allowed"));
-    for (name, verdict, refused) in [
-        ("boss@example.com", "provisioned", vec![]),
-        ("good@example.com", "provisioned", vec![]),
-        ("other@example.com", "refused", vec!["user_name_taken"]),
-        ("taken@example.com", "refused", vec!["user_name_taken"]),
-        ("role@example.com", "refused", vec!["value_not_allowed"]),
-    ] {
-        let why = house.why(name).await;
-        let told: Vec<&str> = codes(&why["findings"])
-            .into_iter()
-            .filter(|code| code.contains("taken") || code.contains("value"))
-            .collect();
-        assert_eq!((&why["verdict"], told), (&json!(verdict), refused), "{name}: {why:#}");
-    }
-    let why = house.why("taken@example.com").await;
-    let found = finding(&why["findings"], "user_name_taken");
-    assert_eq!((&found["status"], &found["requests"]), (&json!(409), &json!(2)), "{found:#}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_refused_is_settled_only_by_the_like_of_it() {
-    let house = House::start().await;
-    let acme = &house.acme;
-    let id = acme.user("leaver@example.com").await;
-    let path = format!("/Users/{id}");
-    let replace =
-        |attribute: &str, value: Value| json!([{"op": "replace", "path": attribute, "value": value}]);
-    acme.patch(&path, replace("active", json!("disabled"))).await.refused(
-        400,
-        Some("invalidValue"),
-        "wrong_type",
-    );
-    acme.group("Staff", &[&id]).await;
-    acme.patch(&path, replace("title", json!("Guide"))).await.expect(200);
-    acme.get(&path).await.expect(200);
-    let why = house.why("leaver@example.com").await;
-    let found = finding(&why["findings"], "wrong_type");
-    assert_eq!((&why["verdict"], &found["settled"]), (&json!("refused"), &json!(false)), "{why:#}");
-    // Who is here already is found, and changed from then on.
-    let again = acme.send("POST", "/Users", Some(user("leaver@example.com"))).await;
-    again.refused(409, Some("uniqueness"), "user_name_taken");
-    acme.patch(&path, replace("title", json!("Guest"))).await.expect(200);
-    acme.patch(&path, replace("active", json!(false))).await.expect(200);
-    let why = house.why("leaver@example.com").await;
-    for code in ["wrong_type", "user_name_taken"] {
-        let found = finding(&why["findings"], code);
-        assert_eq!((&why["verdict"], &found["settled"]), (&json!("deactivated"), &json!(true)), "{why:#}");
-    }
-
-    // A membership that was refused makes nobody unprovisioned, and is open until that group has them.
-    let alice = acme.user("alice@example.com").await;
-    let group = acme.group("Sales", &[]).await;
-    let add = |members: Value| json!([{"op": "add", "path": "members", "value": members}]);
-    let members = json!([{"value": alice}, {"value": NOBODY}]);
-    acme.patch(&format!("/Groups/{group}"), add(members)).await.refused(
-        400,
-        Some("invalidValue"),
-        "unknown_member",
-    );
-    acme.group("Others", &[&alice]).await;
-    let settled = async || {
-        let why = house.why("alice@example.com").await;
-        let found = finding(&why["findings"], "unknown_member");
-        assert_eq!(
-            (&why["verdict"], &found["about"]),
-            (&json!("provisioned"), &json!("membership")),
-            "{why:#}"
-        );
-        found["settled"] == true
-    };
-    assert!(!settled().await);
-    acme.patch(&format!("/Groups/{group}"), add(json!([{"value": alice}]))).await.expect(204);
-    assert!(settled().await);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn never_seen_is_said_only_where_every_request_could_be_looked_at() {
-    let house = House::start().await;
-    let acme = &house.acme;
-    let why = house.why("alice@example.com").await;
-    assert_eq!((&why["verdict"], &why["hidden"]), (&json!("never_seen"), &json!([])), "{why:#}");
-
-    // An id of a former system, whose person stands in the body.
-    for (method, path) in [("PUT", "/Users/12345"), ("PUT", "/Users/0190ABCD-0000-7000-8000-00000000DEAD")] {
-        let answer = acme.send(method, path, Some(user("stale@example.com"))).await;
-        answer.refused(404, None, "resource_not_found");
-        let why = house.why("stale@example.com").await;
-        assert_eq!(why["verdict"], "refused", "{why:#}");
-        check(&why["findings"], "resource_not_found", "nobody", &answer);
-    }
-    for (filter, name) in [
-        ("userName eq bareword", "bareword"),
-        ("externalId eq 00ujl29u0le5T6Aj10h7", "00ujl29u0le5T6Aj10h7"),
-        ("userName eq 'single.quoted'", "Single.Quoted"),
-    ] {
-        acme.get(&look_up(filter)).await;
-        let why = house.why(name).await;
-        assert_ne!(why["requests"], json!([]), "{filter}: {why:#}");
-        assert!(
-            why["verdict"] == "looked_up_never_created" || why["verdict"] == "refused",
-            "{filter}: {why:#}"
-        );
-    }
-    let why = house.why("alice@example.com").await;
-    assert_eq!(why["verdict"], "never_seen", "these were about somebody else: {why:#}");
-
-    let text = |body: &str| Some(body.as_bytes().to_vec());
-    let strange = Tenant { token: "no-token-of-ours".into(), ..acme.clone() };
-    let nameless = json!({"schemas": [USER], "externalId": "00u1", "name": {"familyName": "Alice"}});
-    let off = json!([{"op": "replace", "path": "active", "value": false}]);
-    let xml = [("Content-Type", "application/xml")];
-    let json = [("Content-Type", "application/scim+json")];
-    let answers = [
-        ("unread", strange.post("/Users", user("alice@example.com")).await),
-        ("unread", acme.send_with("POST", "/Users", &xml, text("<user/>")).await),
-        ("unread", acme.send_with("POST", "/Users", &json, text("{\"userName\": ")).await),
-        ("unread", acme.post("/Users", json!({"userName": "alice", "title": "x".repeat(5_000)})).await),
-        ("unnamed", acme.post("/Users", nameless).await),
-        ("stale_id", acme.patch("/Users/12345", off).await),
-    ];
-    let why = house.why("alice@example.com").await;
-    assert_eq!(why["verdict"], "not_seen");
-    assert_eq!(finding(&why["findings"], "not_seen")["who"], "identity_provider");
-    for (what, answer) in &answers {
-        let hidden = why["hidden"].as_array().unwrap().iter().find(|hidden| hidden["what"] == *what);
-        let hidden = hidden.unwrap_or_else(|| panic!("no {what} in {why:#}"));
-        let code = answer.header("muster-error-code").expect("it was refused");
-        assert!(hidden["codes"].as_array().unwrap().contains(&code.into()), "{code} in {hidden:#}");
-        let mut alike = answers.iter().filter(|(other, _)| other == what);
-        assert_eq!(hidden["requests"], alike.clone().count(), "{hidden:#}");
-        let last = alike.next_back().unwrap().1.header("x-request-id");
-        assert_eq!(hidden["request"].as_str(), last, "{hidden:#}");
-        assert!(hidden["last_at"].is_string(), "{hidden:#}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn look_ups_that_share_a_row_may_hide_somebody() {
-    let house = House::start().await;
-    for number in 0..60 {
-        house.acme.get(&look_up(&format!("userName eq \"{number}@example.com\""))).await.expect(200);
-    }
-    let why = house.why("alice@example.com").await;
-    assert_eq!(why["verdict"], "not_seen", "{why:#}");
-    assert_eq!((&why["hidden"][0]["what"], &why["hidden"][0]["requests"]), (&json!("folded"), &json!(10)));
-    assert_eq!(why["log"]["logged"], 60);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_reached_no_tenant_was_not_never_sent() {
-    let house = House::start().await;
-    let nobody = Tenant { base_url: format!("{}/nobody/scim/v2", house.service.url), ..house.acme.clone() };
-    let strange = Tenant { token: "no-token-of-ours".into(), ..nobody };
-    let answer = strange.get(&look_up("userName eq \"alice@example.com\"")).await;
-    let why = house.why("alice@example.com").await;
-    assert_eq!(why["verdict"], "reached_no_tenant", "{why:#}");
-    assert_eq!(finding(&why["findings"], "reached_no_tenant")["who"], "identity_provider");
-    check(&why["elsewhere"], "tenant_not_found", "identity_provider", &answer);
-    strange.post("/Users", user("bob@example.com")).await.refused(404, None, "tenant_not_found");
-    let why = house.why("bob@example.com").await;
-    assert_eq!(
-        (&why["verdict"], &why["hidden"][0]["what"]),
-        (&json!("not_seen"), &json!("no_tenant")),
-        "{why:#}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_member_who_was_left_out_is_told_until_the_group_has_them() {
-    let house = House::start().await;
-    let pear = house.service.create_tenant("pear", "okta").await;
-    let why = async || house.ask("/audit/v1/pear/why?user=notyet@example.com").await;
-    let group = pear.group("Staff", &[]).await;
-    let add = |id: &str| {
-        let member = json!([{"value": id, "display": "notyet@example.com"}]);
-        json!([{"op": "add", "path": "members", "value": member}])
-    };
-    let skipped = pear.patch(&format!("/Groups/{group}"), add(NOBODY)).await;
-    assert_eq!(skipped.status, 204, "{}", skipped.text);
-    let told = why().await;
-    assert_eq!(
-        (&told["verdict"], codes(&told["findings"])),
-        (&json!("named_never_created"), vec!["ref.order"])
-    );
-    let id = pear.user("notyet@example.com").await;
-    let told = why().await;
-    assert_eq!((&told["verdict"], codes(&told["findings"])), (&json!("provisioned"), vec!["ref.order"]));
-    let found = finding(&told["findings"], "ref.order");
-    assert_eq!(
-        (&found["who"], found["request"].as_str()),
-        (&json!("identity_provider"), skipped.header("x-request-id"))
-    );
-    pear.patch(&format!("/Groups/{group}"), add(&id)).await.expect(204);
-    let told = why().await;
-    assert_eq!((&told["verdict"], &told["findings"]), (&json!("provisioned"), &json!([])), "{told:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,9 @@
-//! What requests asked about one person, oldest first, and whether what failed of it has succeeded since.
-
-use std::collections::BTreeSet;
+//! What requests asked about one person, oldest first, as it was worked out when they were logged.
 
 use serde_json::Value;
 
-use super::asked::{Asked, Request, Whom, member};
-use crate::request_log::Row;
+use super::whom::Whom;
+use crate::request_log::{Kind, Operation, Row};
 
 /// Whoever would have been added to a group, had they been there.
 pub(super) const SKIPPED: &str = "members.unknown_skipped";
@@ -14,57 +12,91 @@ pub(super) const SKIPPED: &str = "members.unknown_skipped";
 pub(super) struct Act<'r> {
     pub(super) row: &'r Row,
     pub(super) asked: Asked,
+    /// Which of the people who bear the name, where an id tells.
+    pub(super) person: Option<usize>,
     pub(super) failures: Vec<Failed>,
-    /// The request succeeded without the person, who was not there.
-    pub(super) skipped: bool,
+    /// It is about a member whom nobody here was meant by: the person was not there.
+    pub(super) is_missed: bool,
+}
+
+/// What was asked.
+pub(super) enum Asked {
+    /// Whether there is such a person, or what they look like.
+    LookUp,
+    /// Something about the person.
+    User(Operation),
+    /// That a group has them as a member.
+    Join(Operation),
+    /// That a group has them as a member no more.
+    Leave(Operation),
 }
 
 /// Why it was refused.
+#[derive(Clone)]
 pub(super) struct Failed {
     pub(super) code: String,
     pub(super) status: Option<u64>,
     pub(super) detail: Value,
 }
 
-/// How the person is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
-    pub(super) is_here: bool,
-    pub(super) is_active: bool,
-}
-
 impl Act<'_> {
     pub(super) fn is_done(&self) -> bool {
-        self.failures.is_empty() && !self.skipped
+        self.failures.is_empty() && !self.is_missed
     }
 
     /// Whether it is about the person, and not about a group that has them as a member.
     pub(super) fn is_about_person(&self) -> bool {
-        !matches!(self.asked, Asked::Join(_))
+        matches!(self.asked, Asked::LookUp | Asked::User(_))
+    }
+
+    /// What was asked about the person, if it was more than who they are.
+    pub(super) fn of_user(&self) -> Option<&Operation> {
+        if let Asked::User(operation) = &self.asked { Some(operation) } else { None }
+    }
+
+    fn deletes(&self) -> bool {
+        self.is_done() && self.of_user().is_some_and(|operation| operation.kind == Kind::Delete)
     }
 }
 
-/// What a request that names the person asked about them.
-pub(super) fn of<'r>(whom: &Whom, ids: &[String], row: &'r Row, contents: &Value) -> Vec<Act<'r>> {
-    let told = contents["path"].as_str().map(str::to_owned);
-    // What is not kept any more is known by its route and resource.
-    let path = told.unwrap_or_else(|| row.route.replace("{id}", row.resource.as_deref().unwrap_or_default()));
-    if row.route == "/Bulk" {
-        return of_bulk(whom, ids, row, contents);
-    }
-    let is_about_nobody = has(row, "resource_not_found");
-    let request = Request { method: &row.method, path: &path, body: &contents["body"], is_about_nobody };
-    let Some(asked) = whom.asked(&request) else { return Vec::new() };
-    let asked = match asked {
-        Asked::Join(None) => Asked::Join(row.resource.clone()),
-        asked => asked,
-    };
-    let skipped = is_skipped(&asked, row, ids, &contents["body"]);
-    vec![Act { row, asked, failures: failures(row, contents), skipped }]
+/// Whether a request only looks somebody up.
+pub(super) fn is_look_up(row: &Row) -> bool {
+    matches!(row.method.as_str(), "GET" | "HEAD" | "OPTIONS") || row.route.ends_with("/.search")
 }
 
-fn has(row: &Row, code: &str) -> bool {
-    row.code.as_deref().is_some_and(|codes| codes.split(", ").any(|it| it == code))
+/// Adds what a request that names the person asked about them; `contents` are what is kept of it.
+pub(super) fn add<'r>(
+    acts: &mut Vec<Act<'r>>,
+    whom: &Whom,
+    row: &'r Row,
+    contents: &Value,
+    operations: Option<Vec<Operation>>,
+) {
+    let failures = failures(row, contents);
+    if is_look_up(row) {
+        if !row.route.starts_with("/Groups") {
+            acts.push(Act { row, asked: Asked::LookUp, person: None, failures, is_missed: false });
+        }
+        return;
+    }
+    for operation in operations.into_iter().flatten() {
+        let failures = match &operation.undone {
+            None => self::failures(row, contents).into_iter().filter(|_| is_failed(row)).collect(),
+            Some(undone) => {
+                let told = contents["operations"].as_array().into_iter().flatten();
+                let mut told = told.filter(|told| told["number"] == operation.number);
+                let detail = told.next().map_or(Value::Null, |told| told["detail"].clone());
+                let (code, status) = (undone.code.clone(), Some(u64::from(undone.status)));
+                vec![Failed { code, status, detail }]
+            }
+        };
+        if operation.kind == Kind::Group {
+            add_memberships(acts, whom, row, &operation, &failures);
+        } else if is_about(whom, row, &operation, &failures) {
+            let person = whom.person(operation.id);
+            acts.push(Act { row, asked: Asked::User(operation), person, failures, is_missed: false });
+        }
+    }
 }
 
 fn is_failed(row: &Row) -> bool {
@@ -80,83 +112,52 @@ fn failures(row: &Row, contents: &Value) -> Vec<Failed> {
     codes.map(|code| Failed { code: code.to_owned(), status, detail: detail.clone() }).collect()
 }
 
-/// Whether a group took a request that names the person, but not the person.
-fn is_skipped(asked: &Asked, row: &Row, ids: &[String], body: &Value) -> bool {
-    let is_noted = matches!(asked, Asked::Join(_)) && row.notes.iter().any(|note| note == SKIPPED);
-    is_noted && {
-        let text = body.to_string();
-        !ids.iter().any(|id| text.contains(id))
+/// Whether an operation on a user is about the person: by the id; by userName and `externalId` where it is a create,
+/// or where nobody has the id.
+fn is_about(whom: &Whom, row: &Row, operation: &Operation, failures: &[Failed]) -> bool {
+    if operation.id.is_some_and(|id| whom.ids.contains(&id)) {
+        return true;
     }
+    let is_nobodys = failures.iter().any(|failed| failed.code == "resource_not_found");
+    if operation.kind != Kind::Create && operation.id.is_some() && !is_nobodys {
+        return false;
+    }
+    operation.name.iter().chain(&operation.addresses).any(|name| whom.names.contains(name))
+        || whom.is_external_id(operation.external_id, row)
 }
 
-/// The operations of a bulk request, each a request of its own.
-fn of_bulk<'r>(whom: &Whom, ids: &[String], row: &'r Row, contents: &Value) -> Vec<Act<'r>> {
-    let operations =
-        contents["body"].as_object().and_then(|body| member(body, "Operations")).and_then(Value::as_array);
-    let mut found = Vec::new();
-    for (index, operation) in operations.into_iter().flatten().enumerate() {
-        let Some(operation) = operation.as_object() else { continue };
-        let text = |name| member(operation, name).and_then(Value::as_str).unwrap_or_default();
-        let told = contents["operations"].as_array().into_iter().flatten();
-        let told = told.filter(|told| told["number"] == index + 1).collect::<Vec<_>>();
-        if told.iter().any(|told| told["code"].is_null()) {
-            // It was left undone.
+fn add_memberships<'r>(
+    acts: &mut Vec<Act<'r>>,
+    whom: &Whom,
+    row: &'r Row,
+    operation: &Operation,
+    failures: &[Failed],
+) {
+    for leaves in [false, true] {
+        let members = operation.members.iter().filter(|member| member.leaves == leaves);
+        let named = |name| whom.names.contains(name) || whom.ids.contains(name);
+        // Whoever is meant by an id is not somebody else of that name.
+        let by_id = members.clone().find_map(|member| whom.person(Some(member.value)));
+        let is_made = members.clone().any(|member| member.is_made && whom.names.contains(&member.value));
+        let is_named = by_id.is_some()
+            || members
+                .clone()
+                .any(|member| named(&member.value) || member.display.as_ref().is_some_and(named));
+        if !is_named {
             continue;
         }
-        let failures = if is_failed(row) {
-            failures(row, contents)
-        } else {
-            let failed = |told: &&Value| Failed {
-                code: told["code"].as_str().unwrap_or_default().to_owned(),
-                status: told["status"].as_u64(),
-                detail: told["detail"].clone(),
-            };
-            told.iter().map(failed).collect()
-        };
-        let method = text("method").to_ascii_uppercase();
-        let body = member(operation, "data").unwrap_or(&Value::Null);
-        let is_about_nobody = failures.iter().any(|failed| failed.code == "resource_not_found");
-        let request = Request { method: &method, path: text("path"), body, is_about_nobody };
-        if let Some(asked) = whom.asked(&request) {
-            let skipped = is_skipped(&asked, row, ids, body);
-            found.push(Act { row, asked, failures, skipped });
-        }
-    }
-    found
-}
-
-/// Whether what failed in one act has succeeded in a later one of the same kind.
-pub(super) fn is_settled(acts: &[Act<'_>], at: usize, standing: Standing) -> bool {
-    let mut later = acts[at + 1..].iter().filter(|act| act.is_done()).map(|act| &act.asked);
-    match &acts[at].asked {
-        Asked::LookUp => later.any(|done| !matches!(done, Asked::Join(_))),
-        Asked::Create => later.any(|done| match done {
-            // The provider may have found whoever was here already, and gone on with them, be it to their last day.
-            Asked::Create | Asked::Delete | Asked::Replace | Asked::Change(_) => true,
-            Asked::LookUp | Asked::Join(_) => false,
-        }),
-        Asked::Replace => later.any(|done| matches!(done, Asked::Create | Asked::Replace | Asked::Delete)),
-        Asked::Change(attributes) => {
-            let mut left: BTreeSet<&String> = attributes.iter().collect();
-            later.any(|done| match done {
-                Asked::Create | Asked::Replace | Asked::Delete => true,
-                Asked::Change(changed) => {
-                    left.retain(|attribute| !changed.contains(*attribute));
-                    left.is_empty()
-                }
-                Asked::LookUp | Asked::Join(_) => false,
-            })
-        }
-        Asked::Delete => later.any(|done| match done {
-            Asked::Delete => true,
-            // The leaver was switched off instead; who is switched on again is none any more.
-            Asked::Change(changed) => changed.contains("active") || !standing.is_active,
-            Asked::Replace => !standing.is_active,
-            Asked::LookUp | Asked::Create | Asked::Join(_) => false,
-        }),
-        Asked::Join(group) => later.any(|done| match done {
-            Asked::Join(joined) => group.is_none() || joined.is_none() || group == joined,
-            _ => false,
-        }),
+        let was_here = by_id.is_some_and(|person| {
+            let is_later = whom.people[person].created_at.is_some_and(|created_at| row.at < created_at);
+            !is_later && !acts.iter().any(|act| act.person == Some(person) && act.deletes())
+        });
+        let kept = Operation { members: Vec::new(), ..operation.clone() };
+        acts.push(Act {
+            row,
+            asked: if leaves { Asked::Leave(kept) } else { Asked::Join(kept) },
+            person: by_id,
+            failures: failures.to_vec(),
+            // Whoever is not there is no member already.
+            is_missed: !leaves && !was_here && !is_made,
+        });
     }
 }

@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 
 use provisioning::tenancy::{ClientKind, PostDeactivated};
-use provisioning::{ClientId, Timestamp};
+use provisioning::{ClientId, Status, Timestamp};
 use serde_json::{Value, json};
 
-use super::acts::{self, Act, SKIPPED, Standing};
-use super::asked::Asked;
+use super::acts::{Act, Asked, Failed, SKIPPED};
 use super::findings::{self, Failure};
-use super::{Person, traps};
+use super::settled::Acts;
+use super::traps;
+use super::whom::{Person, Whom};
 use crate::directory::Directory;
 use crate::explanations::Remedy;
 use crate::reports::ReportError;
 use crate::reports::remedies::Names;
-use crate::request_log::{Reader, Row};
+use crate::request_log::{Kind, Reader, Row};
 
 /// So many conflicts of one kind are a loop.
 const LOOP_REQUESTS_MIN: u64 = 3;
@@ -29,6 +30,7 @@ pub(super) struct Case<'c> {
     /// By what they were asked for.
     pub(super) name: &'c str,
     pub(super) people: &'c [Person],
+    pub(super) whom: &'c Whom,
     /// Requests that named the person, oldest first.
     pub(super) rows: &'c [Row],
     /// What of them is about the person.
@@ -39,14 +41,40 @@ pub(super) struct Case<'c> {
     pub(super) is_hidden: bool,
 }
 
+/// How the people who bear the name are now.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    /// How far whoever has come furthest is; none if nobody is here.
+    status: Option<Status>,
+    /// Somebody who is here was active once.
+    was_active: bool,
+}
+
+impl Standing {
+    fn of(people: &[Person]) -> Self {
+        let present = || people.iter().filter_map(|person| person.user.as_ref());
+        let has = |status: &Status| present().any(|user| user.status == *status);
+        let status = [Status::Active, Status::Invited, Status::Disabled].into_iter().find(has);
+        Self { status, was_active: present().any(|user| user.was_active) }
+    }
+
+    fn is_here(self) -> bool {
+        self.status.is_some()
+    }
+
+    fn is_inactive(self) -> bool {
+        self.status == Some(Status::Disabled)
+    }
+}
+
 impl Case<'_> {
     /// What happened, and what is to be said about it: what is not settled first.
     pub(super) fn judge(&self) -> Result<(&'static str, Vec<Value>), ReportError> {
-        let standing = standing(self.people);
-        let failures = self.failures(standing);
+        let standing = Standing::of(self.people);
+        let failures = self.failures();
         let is_open = failures
             .iter()
-            .any(|failure| !failure.settled && (failure.about == Some("person") || !standing.is_here));
+            .any(|failure| !failure.settled && (failure.about == Some("person") || !standing.is_here()));
         let (verdict, told) = self.verdict(standing, is_open);
         let advice = |failure: &Failure<'_>, remedies| self.advice(failure, standing, remedies);
         let all = findings::of(self.directory, &failures, &advice);
@@ -62,12 +90,17 @@ impl Case<'_> {
 
     fn verdict(&self, standing: Standing, is_open: bool) -> (&'static str, Option<&'static str>) {
         let looked_up_only = !self.rows.is_empty() && self.acts.len() == self.rows.len();
-        let looked_up_only = looked_up_only && self.acts.iter().all(|act| act.asked == Asked::LookUp);
+        let is_look_up = |act: &Act<'_>| matches!(act.asked, Asked::LookUp);
+        let looked_up_only = looked_up_only && self.acts.iter().all(is_look_up);
         if is_open {
             ("refused", None)
-        } else if standing.is_active {
+        } else if standing.status == Some(Status::Invited) {
+            ("invited", None)
+        } else if standing.status == Some(Status::Active) {
             ("provisioned", None)
-        } else if standing.is_here {
+        } else if standing.is_here() && !standing.was_active {
+            ("inactive", Some("created_inactive"))
+        } else if standing.is_here() {
             ("deactivated", Some("deprovisioned"))
         } else if !self.people.is_empty() {
             ("deleted", Some("deprovisioned"))
@@ -85,16 +118,20 @@ impl Case<'_> {
     }
 
     /// What was refused of what was asked about the person.
-    fn failures(&self, standing: Standing) -> Vec<Failure<'_>> {
+    fn failures(&self) -> Vec<Failure<'_>> {
         let mut found = Vec::new();
         for (at, act) in self.acts.iter().enumerate() {
-            let settled = !act.failures.is_empty() && acts::is_settled(self.acts, at, standing);
+            let settled = !act.failures.is_empty() && self.is_settled(at);
             for failed in &act.failures {
                 let about = if act.is_about_person() { "person" } else { "membership" };
                 found.push(Failure { about: Some(about), settled, ..Failure::new(act.row, failed) });
             }
         }
         found
+    }
+
+    fn is_settled(&self, at: usize) -> bool {
+        Acts { all: self.acts, whom: self.whom, reader: self.reader }.is_settled(at)
     }
 
     fn last(&self) -> Option<&Row> {
@@ -108,31 +145,25 @@ impl Case<'_> {
             let mut open = open.iter().filter(|finding| finding["settled"] == false);
             open.any(|finding| finding["code"].as_str().is_some_and(|code| codes.contains(&code)))
         };
-        if standing.is_here
-            && !standing.is_active
-            && !self.reactivates()
-            && is_open(&["user_name_taken", "external_id_taken"])
+        if standing.is_inactive() && !self.reactivates() && is_open(&["user_name_taken", "external_id_taken"])
         {
             found.push(self.trapped("rehire.post_conflict", self.last()));
         }
         if open.iter().any(|it| it["status"] == 409 && it["requests"].as_u64() >= Some(LOOP_REQUESTS_MIN)) {
             found.push(self.trapped("conflict.loop", self.last()));
         }
-        let missed = self
-            .acts
-            .iter()
-            .enumerate()
-            .rfind(|(at, act)| act.skipped && !acts::is_settled(self.acts, *at, standing));
-        if let Some((_, act)) = missed {
-            found.push(self.trapped("ref.order", Some(act.row)));
-        } else if is_open(&["unknown_member"]) {
-            found.push(self.trapped("ref.order", self.last()));
-        }
-        let ends = |act: &&Act<'_>| act.is_done() && matches!(act.asked, Asked::Replace | Asked::Change(_));
-        let wrote = |act: &&Act<'_>| act.is_about_person() && act.asked != Asked::LookUp;
-        if standing.is_here
-            && !standing.is_active
-            && let Some(act) = self.acts.iter().rfind(wrote).filter(ends)
+        let is_missed = |act: &Act<'_>| {
+            let is_unknown = |failed: &Failed| failed.code == "unknown_member";
+            act.is_missed && (act.failures.is_empty() || act.failures.iter().any(is_unknown))
+        };
+        let missed = self.acts.iter().enumerate().rfind(|(at, act)| is_missed(act) && !self.is_settled(*at));
+        found.extend(missed.map(|(_, act)| self.trapped("ref.order", Some(act.row))));
+        let changes = |act: &&Act<'_>| {
+            let kind = act.of_user().map(|operation| operation.kind);
+            act.is_done() && matches!(kind, Some(Kind::Replace | Kind::Change))
+        };
+        if standing.is_inactive()
+            && let Some(act) = self.acts.iter().rfind(|act| act.of_user().is_some()).filter(changes)
             && self.kind(act.row) == Some(ClientKind::Okta)
         {
             found.push(self.trapped("okta.never_deletes", Some(act.row)));
@@ -146,7 +177,7 @@ impl Case<'_> {
 
     /// Who was not there when a group had them is no matter of settings, and a switch that is set is not set again.
     fn advice(&self, failure: &Failure<'_>, standing: Standing, mut remedies: Vec<Remedy>) -> Vec<Remedy> {
-        let is_rehire = standing.is_here && !standing.is_active && !self.reactivates();
+        let is_rehire = standing.is_inactive() && !self.reactivates();
         if failure.about == Some("person") && !is_rehire {
             remedies.retain(|remedy| !remedy.r#do.contains("post_deactivated=reactivate"));
         }
@@ -185,7 +216,7 @@ impl Case<'_> {
 
     /// What was understood though it deviates.
     fn tolerated(&self) -> Option<Value> {
-        let about_person = self.acts.iter().filter(|act| act.is_about_person());
+        let about_person = self.acts.iter().filter(|act| act.is_about_person() && act.is_done());
         let mut deviating = about_person.filter(|act| act.row.notes.iter().any(|note| note != SKIPPED));
         let notes: BTreeSet<&String> =
             deviating.clone().flat_map(|act| &act.row.notes).filter(|note| *note != SKIPPED).collect();
@@ -209,10 +240,4 @@ impl Case<'_> {
             "request": row.and_then(|row| row.id.as_ref()),
         })
     }
-}
-
-/// How the people who bear the name are now.
-pub(super) fn standing(people: &[Person]) -> Standing {
-    let mut present = people.iter().filter_map(|person| person.user.as_ref()).peekable();
-    Standing { is_here: present.peek().is_some(), is_active: present.any(|(_, active)| *active) }
 }

@@ -6,9 +6,12 @@ use std::collections::BTreeSet;
 use provisioning::{ResourceId, Timestamp};
 use serde_json::{Value, json};
 
-use super::asked::member;
+use super::Log;
+use super::acts::is_look_up;
+use super::whom::first_recorded;
+use crate::directory::Directory;
 use crate::reports::ReportError;
-use crate::request_log::{Reader, Row, Totals};
+use crate::request_log::{self, Kind, Operation, ReadingError, Row, Totals};
 
 /// One kind of requests that may hide somebody.
 struct Hiding {
@@ -41,15 +44,32 @@ const DROPPED: Hiding =
 const PRUNED: Hiding =
     Hiding { what: "pruned", why: "Their rows were removed because of their age, or of the log's size." };
 
+const MANY: Hiding =
+    Hiding { what: "many", why: "They name more people than can be found, or were too large to look into." };
+const FOREIGN: Hiding = Hiding {
+    what: "foreign_token",
+    why: "Sent to this tenant's address with a token of another tenant: they are in that tenant's log, and their \
+          body was not read.",
+};
+const LOG_OFF: Hiding = Hiding {
+    what: "log_off",
+    why: "Requests came while the request log was switched off; it was found so at that time.",
+};
+const NOT_COVERED: Hiding = Hiding {
+    what: "not_covered",
+    why: "An identity provider had something recorded by a request that the log does not have: it was begun anew, or \
+          switched off then.",
+};
+
 impl Hiding {
-    fn told(&self, requests: u64, last_at: Option<Timestamp>) -> Value {
+    fn told(&self, requests: Option<u64>, last_at: Option<Timestamp>) -> Value {
         json!({"what": self.what, "why": self.why, "requests": requests, "last_at": last_at, "codes": []})
     }
 
     fn told_of(&self, rows: &[&Row]) -> Option<Value> {
         let last = rows.last()?;
         let codes = rows.iter().filter_map(|row| row.code.as_deref()).flat_map(|codes| codes.split(", "));
-        let mut told = self.told(rows.len() as u64, Some(last.at));
+        let mut told = self.told(Some(rows.len() as u64), Some(last.at));
         told["codes"] = json!(codes.collect::<BTreeSet<_>>());
         told["request"] = json!(last.id);
         Some(told)
@@ -58,14 +78,16 @@ impl Hiding {
 
 /// What in a tenant's log may hide the person. `refused` are its newest refusals without those that name them.
 pub(super) fn of(
-    reader: &Reader,
+    directory: &Directory,
+    log: &Log<'_>,
     totals: &Totals,
-    name: &str,
+    names: &[String],
     refused: &[&Row],
 ) -> Result<Vec<Value>, ReportError> {
+    let reader = log.reader;
     let (mut unread, mut unnamed, mut stale) = (Vec::new(), Vec::new(), Vec::new());
     for row in refused {
-        match hides(row, &reader.detail(row).unwrap_or_default()) {
+        match hides(row, log.about(row).as_deref()) {
             Some("unread") => unread.push(*row),
             Some("unnamed") => unnamed.push(*row),
             Some(_) => stale.push(*row),
@@ -76,23 +98,43 @@ pub(super) fn of(
         .iter()
         .filter_map(|(hiding, rows)| hiding.told_of(rows))
         .collect();
-    let earlier = reader.refused_before(refused.first().map_or(0, |row| row.number))?;
-    let folded = reader.nameless_reads(ResourceId::parse(name).is_some())?;
+    let earlier = reader.refused_before(refused.first().map_or(0, |row| row.number), names)?;
+    let is_id = names.first().is_some_and(|name| ResourceId::parse(name).is_some());
+    let folded = reader.nameless_reads(is_id)?;
+    let (many, foreign) = (reader.cut()?, reader.foreign()?);
     for (hiding, requests, last_at) in [
         (REFUSED_EARLIER, earlier.requests, earlier.last_at),
+        (MANY, many.requests, many.last_at),
+        (FOREIGN, foreign.requests, foreign.last_at),
         (FOLDED, folded.requests, folded.last_at),
         (DROPPED, totals.dropped, None),
         (PRUNED, totals.pruned, None),
     ] {
         if requests > 0 {
-            found.push(hiding.told(requests, last_at));
+            found.push(hiding.told(Some(requests), last_at));
         }
     }
+    let off_at = request_log::off_at(directory).map_err(ReadingError::from)?;
+    if let Some(at) = off_at {
+        found.push(LOG_OFF.told(None, Some(at)));
+    }
+    found.extend(not_covered(directory, log, totals)?);
     Ok(found)
 }
 
+/// What the log has lost without knowing it: where nothing was removed, it has the first request that had something
+/// recorded.
+fn not_covered(directory: &Directory, log: &Log<'_>, totals: &Totals) -> Result<Option<Value>, ReportError> {
+    if totals.dropped + totals.pruned > 0 {
+        return Ok(None);
+    }
+    let Some((request, at)) = first_recorded(directory)? else { return Ok(None) };
+    let is_there = log.reader.request(&request)?.is_some();
+    Ok((!is_there).then(|| NOT_COVERED.told(None, Some(at))))
+}
+
 /// What in the log of requests that reached no tenant may hide the person.
-pub(super) fn elsewhere(reader: &Reader, refused: &[&Row]) -> Option<Value> {
+pub(super) fn elsewhere(log: &Log<'_>, refused: &[&Row]) -> Option<Value> {
     let is_scim = |path: &Value| {
         let path = path.as_str().unwrap_or_default().to_ascii_lowercase();
         ["users", "scim", "bulk"].iter().any(|part| path.contains(part))
@@ -100,29 +142,43 @@ pub(super) fn elsewhere(reader: &Reader, refused: &[&Row]) -> Option<Value> {
     let unread: Vec<&Row> = refused
         .iter()
         .filter(|row| {
-            let contents = reader.detail(row).unwrap_or_default();
-            is_scim(&contents["path"]) && hides(row, &contents) == Some("unread")
+            let contents = log.reader.detail(row).unwrap_or_default();
+            is_scim(&contents["path"]) && hides(row, log.about(row).as_deref()) == Some("unread")
         })
         .copied()
         .collect();
     NO_TENANT.told_of(&unread)
 }
 
-fn hides(row: &Row, contents: &Value) -> Option<&'static str> {
-    let body = &contents["body"];
-    let writes = matches!(row.method.as_str(), "POST" | "PUT" | "PATCH");
-    let is_group = row.route.starts_with("/Groups");
-    let has_user_name =
-        || body.as_object().and_then(|body| member(body, "userName")).is_some_and(Value::is_string);
+/// What nobody can tell of a request of which something was refused.
+fn hides(row: &Row, operations: Option<&[Operation]>) -> Option<&'static str> {
+    let is_missing = |code: Option<&str>| code == Some("resource_not_found");
     let code = row.code.as_deref();
     // A filter that compares with a secret is not kept.
-    if (writes && body.is_null()) || code == Some("filter_sensitive_attribute") {
-        Some("unread")
-    } else if writes && row.route == "/Users" && !has_user_name() {
-        Some("unnamed")
-    } else if !is_group && code == Some("resource_not_found") && !has_user_name() {
-        Some("stale_id")
-    } else {
-        None
+    if code == Some("filter_sensitive_attribute") {
+        return Some("unread");
     }
+    let Some(operations) = operations else { return Some("unread") };
+    let is_group = row.route.starts_with("/Groups");
+    let is_stale = !is_group && is_missing(code);
+    if is_look_up(row) {
+        return is_stale.then_some("stale_id");
+    }
+    let is_undone =
+        |it: &&Operation| it.undone.is_some() || matches!(row.outcome.as_str(), "refused" | "failed");
+    for operation in operations.iter().filter(is_undone).filter(|it| it.kind != Kind::Group) {
+        let says_nothing = operation.changes.is_empty();
+        match operation.kind {
+            Kind::Replace | Kind::Change if says_nothing && operation.name.is_none() => {
+                return Some("unread");
+            }
+            Kind::Create if operation.name.is_none() => return Some("unnamed"),
+            _ if operation.name.is_some() => {}
+            _ if is_stale || is_missing(operation.undone.as_ref().map(|undone| undone.code.as_str())) => {
+                return Some("stale_id");
+            }
+            _ => {}
+        }
+    }
+    None
 }

@@ -12,7 +12,7 @@ pub(super) struct Trap {
     pub(super) remedies: &'static [(Who, &'static str)],
 }
 
-static TRAPS: [Trap; 11] = [
+static TRAPS: [Trap; 12] = [
     Trap {
         name: "never_seen",
         why: "Every request that this tenant's log covers could be looked at, and none named this person.",
@@ -106,6 +106,14 @@ static TRAPS: [Trap; 11] = [
         name: "tolerated",
         why: "What was sent deviates from the RFC, was understood and rewritten; the notes name how.",
         remedies: &[(Who::Nobody, "Nothing.")],
+    },
+    Trap {
+        name: "created_inactive",
+        why: "The identity provider created this account as inactive, and has not activated it since.",
+        remedies: &[(
+            Who::IdentityProvider,
+            "If the person is to have access, activate them there; see also what the mapping of `active` sends.",
+        )],
     },
     Trap {
         name: "deprovisioned",
