@@ -71,7 +71,8 @@ pub(super) fn is_order(text: &str) -> bool {
 
 /// Whether it is one of these words, whatever its case.
 pub(super) fn is_one_of(text: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| word.eq_ignore_ascii_case(text.trim()))
+    let text = text.trim();
+    words.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 /// How our tokens begin.
