@@ -21,7 +21,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("randomness", &[]),
     ("shell", &[]),
     ("sqlite_file", &[]),
-    ("tasks", &[]),
+    ("background", &[]),
+    ("tasks", &["background"]),
     ("room", &["tasks"]),
     ("token", &["index", "randomness"]),
     ("operations", &[]),
@@ -51,7 +52,17 @@ const MODULES: &[(&str, &[&str])] = &[
     ("silence", &["config", "directories", "directory", "operations"]),
     (
         "request_log",
-        &["clock", "config", "directories", "directory", "query", "sealing", "telemetry", "token"],
+        &[
+            "background",
+            "clock",
+            "config",
+            "directories",
+            "directory",
+            "query",
+            "sealing",
+            "telemetry",
+            "token",
+        ],
     ),
     (
         "reports",
