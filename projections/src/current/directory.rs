@@ -6,7 +6,7 @@ use provisioning::{Resource, ResourceId};
 use rusqlite::params;
 use scim::ResourceType;
 
-use super::{CurrentWriter, failed, membership};
+use super::{CurrentWriter, failed, membership, rows};
 use crate::column::{Column, integer, read};
 use crate::{ViewError, query};
 
@@ -72,14 +72,7 @@ impl Directory for CurrentWriter {
         domain: &str,
         external_id: &str,
     ) -> Result<Vec<ResourceId>, ViewError> {
-        query::all(
-            &self.connection,
-            "SELECT r.id FROM external_ids AS x JOIN resources AS r ON r.rid = x.rid
-             WHERE x.type = ?1 AND x.domain = ?2 AND x.value = ?3 ORDER BY x.rid",
-            params![Column(resource_type), domain, external_id],
-            |row| read(row, 0),
-        )
-        .map_err(failed)
+        rows::holders_of_external_id(&self.connection, resource_type, domain, external_id).map_err(failed)
     }
 
     fn holders_of_added(

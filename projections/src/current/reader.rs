@@ -10,7 +10,7 @@ use provisioning::{ResourceId, Revision, Status};
 use rusqlite::{Connection, Row, params};
 use scim::ResourceType;
 
-use super::{GroupRef, LAYOUT, MemberRow, StoredResource, failed, membership, tenancy};
+use super::{GroupRef, LAYOUT, MemberRow, StoredResource, failed, membership, rows, tenancy};
 use crate::column::{Column, integer, read};
 use crate::{Position, ViewError, filter_sql, query, view};
 
@@ -90,6 +90,16 @@ impl CurrentReader {
              FROM resources AS r WHERE r.rid = ?1",
         )?;
         rids.into_iter().map(|rid| resource.query_row(params![Column(rid), domain], stored)).collect()
+    }
+
+    /// Users with that `externalId` in that provisioning domain, oldest first.
+    pub fn users_with_external_id(
+        &self,
+        domain: &str,
+        external_id: &str,
+    ) -> Result<Vec<ResourceId>, ViewError> {
+        rows::holders_of_external_id(&self.connection, ResourceType::User, domain, external_id)
+            .map_err(failed)
     }
 
     /// The groups that have this resource as a direct member, in order of their creation.

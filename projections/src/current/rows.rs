@@ -174,6 +174,19 @@ fn external_ids(connection: &Connection, rid: Revision) -> rusqlite::Result<BTre
     Ok(all.into_iter().collect())
 }
 
+/// Live resources of a type with that `externalId` in that domain, hidden ones too, oldest first.
+pub(super) fn holders_of_external_id(
+    connection: &Connection,
+    resource_type: ResourceType,
+    domain: &str,
+    external_id: &str,
+) -> rusqlite::Result<Vec<ResourceId>> {
+    let holders = "\
+        SELECT r.id FROM external_ids AS x JOIN resources AS r ON r.rid = x.rid
+        WHERE x.type = ?1 AND x.domain = ?2 AND x.value = ?3 ORDER BY x.rid";
+    query::all(connection, holders, params![Column(resource_type), domain, external_id], |row| read(row, 0))
+}
+
 pub(super) fn insert(connection: &Connection, resource: &Resource) -> rusqlite::Result<()> {
     let indexed = Indexed::of(resource);
     let values = params![

@@ -4,13 +4,14 @@
 //!
 //! - A look-up is settled by anything later about the person.
 //! - A create is settled by anything but a look-up about whoever bears the userName that it gave, or the `externalId`
-//!   where it gave none: the provider may have found whoever was here, and gone on with them.
+//!   where it gave none: the provider may have found whoever was here, and gone on with them. But as long as it would
+//!   have had somebody active who is not, only by what takes them away again.
 //! - A deactivation, whatever else it says, and a delete are settled when a later request deactivates or deletes the
 //!   person, or the person is inactive now; an activation by whatever says later whether they are active.
 //! - Any other attribute is settled by a later change of it, or of something that it is a part of; by a create that
 //!   brings the person back, by a delete; or if the person has the value that was wanted. A PUT or PATCH is settled
 //!   when everything that it was to change is.
-//! - What nobody could read is settled by a PUT, which says everything, or as a deactivation is.
+//! - What nobody could read is settled by a PUT that says whether they are active, or as a deactivation is.
 //! - A membership is settled if the person is in the group now, or a later request has put them into the same group;
 //!   the end of one accordingly. Nothing of that is left to settle for whoever is deleted.
 
@@ -75,11 +76,13 @@ impl Acts<'_, '_> {
                 || later.iter().any(|later| later.kind == Kind::Delete || later.active == Some(false))
         };
         match operation.kind {
+            Kind::Create if operation.active != Some(false) && self.are_inactive(act) => ended(),
             Kind::Create => !later.is_empty(),
             Kind::Delete => ended(),
             Kind::Replace | Kind::Change if operation.active == Some(false) => ended(),
             Kind::Replace | Kind::Change if operation.changes.is_empty() => {
-                ended() || later.iter().any(|later| later.kind == Kind::Replace)
+                let says_all = |later: &&Operation| later.kind == Kind::Replace && later.active.is_some();
+                ended() || later.iter().any(says_all)
             }
             Kind::Replace | Kind::Change => operation.changes.iter().all(|change| {
                 let says = |later: &Operation| later.active.is_some() || later.kind == Kind::Create;
@@ -88,6 +91,13 @@ impl Acts<'_, '_> {
             }),
             Kind::Group => false,
         }
+    }
+
+    /// Whether of whom an act may be about somebody is here, and nobody active.
+    fn are_inactive(&self, act: &Act<'_>) -> bool {
+        let people = self.people(act).map(|person| &self.whom.people[person]);
+        let mut here = people.filter(|known| known.is_here).peekable();
+        here.peek().is_some() && here.all(|known| !known.is_active)
     }
 
     fn has_changed(&self, act: &Act<'_>, change: &Change, later: &[&Operation]) -> bool {

@@ -40,10 +40,17 @@ impl Person {
     }
 }
 
-/// Everybody who is or was known by a name.
+/// Everybody who is or was known by a name, or, where nobody was, whoever has it as `externalId`.
 pub(super) fn people(directory: &Directory, name: &str) -> Result<Vec<Person>, ReportError> {
-    let ids = directory.with_history(|history| history.users_known_as(name))?;
     let domains: Vec<String> = domains(&directory.tenancy());
+    let mut ids = directory.with_history(|history| history.users_known_as(name))?;
+    if ids.is_empty() {
+        for domain in &domains {
+            ids.extend(directory.with_current(|current| current.users_with_external_id(domain, name))?);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+    }
     ids.into_iter()
         .map(|id| {
             let user = user(directory, id, &domains)?;

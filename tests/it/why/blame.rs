@@ -119,3 +119,12 @@ async fn what_a_strict_tenant_refused_was_not_tolerated() {
     let code = refused.header("muster-error-code").expect("it is refused");
     assert_eq!((&why["verdict"], codes(&why["findings"])), (&json!("refused"), vec![code]), "{why:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_here_is_found_by_the_external_id_too() {
+    let house = House::start().await;
+    let known = json!({"schemas": [USER], "userName": "ext@example.com", "externalId": "E-77"});
+    house.acme.post("/Users", known).await.expect(201);
+    let why = house.why("E-77").await;
+    assert_eq!((&why["verdict"], codes(&why["findings"])), (&json!("provisioned"), vec![]), "{why:#}");
+}

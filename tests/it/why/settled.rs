@@ -107,6 +107,35 @@ async fn a_member_who_was_left_out_is_told_until_the_group_has_them() {
     assert_eq!((&told["verdict"], &told["findings"]), (&json!("provisioned"), &json!([])), "{told:#}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_to_come_back_and_did_not_is_told_so_until_they_do() {
+    let house = House::start().await;
+    let path = format!("/Users/{}", house.acme.user("back@example.com").await);
+    house.acme.patch(&path, json!([set("active", false)])).await.expect(200);
+    let again = house.acme.send("POST", "/Users", Some(user("back@example.com"))).await;
+    again.refused(409, Some("uniqueness"), "user_name_taken");
+    house.acme.patch(&path, json!([set("title", "Guest")])).await.expect(200);
+    let why = house.why("back@example.com").await;
+    assert_eq!(why["verdict"], "refused", "{why:#}");
+    assert!(codes(&why["findings"]).contains(&"rehire.post_conflict"), "{why:#}");
+    house.acme.patch(&path, json!([set("active", true)])).await.expect(200);
+    assert_eq!(house.settled("back@example.com", "user_name_taken").await, (true, "provisioned".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_could_read_is_not_settled_by_what_says_nothing_of_active() {
+    let house = House::start().await;
+    let path = format!("/Users/{}", house.acme.user("large@example.com").await);
+    let title = "x".repeat(1_100_000);
+    let large = house.acme.patch(&path, json!([set("active", false), set("title", title)])).await;
+    large.refused(413, None, "body_too_large");
+    let silent = json!({"schemas": [USER], "userName": "large@example.com"});
+    house.acme.send("PUT", &path, Some(silent)).await.expect(200);
+    assert_eq!(house.settled("large@example.com", "body_too_large").await, (false, "refused".to_owned()));
+    house.acme.patch(&path, json!([set("active", false)])).await.expect(200);
+    assert_eq!(house.settled("large@example.com", "body_too_large").await, (true, "deactivated".to_owned()));
+}
+
 impl House {
     /// Removes what is kept of every request until now.
     async fn forget_contents(&self) {
