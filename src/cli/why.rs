@@ -63,9 +63,12 @@ fn text(answer: &Value) -> String {
         text.push('\n');
         explained(&mut text, finding);
     }
-    // Whoever is told what is the matter need not search elsewhere.
-    if UNEXPLAINED.contains(&answer["verdict"].as_str().unwrap_or_default()) {
-        hidden(&mut text, list("hidden"));
+    // Whoever is told what is the matter need not search elsewhere; that somebody is here explains no change that
+    // they lack.
+    let is_known = !list("people").is_empty();
+    if is_known || UNEXPLAINED.contains(&answer["verdict"].as_str().unwrap_or_default()) {
+        let what = if is_known { "a change of this person" } else { "this person" };
+        hidden(&mut text, what, list("hidden"));
         door(&mut text, list("door"));
     }
     if !list("elsewhere").is_empty() {
@@ -84,10 +87,10 @@ fn text(answer: &Value) -> String {
     text + &format!("\nlog position {}\n", words::value(&answer["position"]))
 }
 
-/// Where somebody may be whom no request names.
-fn hidden(text: &mut String, kinds: &[Value]) {
+/// Where somebody may be whom no request names, or what is not known to have been asked of them.
+fn hidden(text: &mut String, what: &str, kinds: &[Value]) {
     if !kinds.is_empty() {
-        text.push_str("\nWhat may hide this person\n");
+        text.extend(["\nWhat may hide ", what, "\n"]);
     }
     for kind in kinds {
         let [what, why] = ["what", "why"].map(|name| words::value(&kind[name]));
@@ -99,7 +102,7 @@ fn hidden(text: &mut String, kinds: &[Value]) {
     }
 }
 
-/// Refusals that name nobody: what, how often, when, and the likeliest remedy.
+/// Refusals of which nobody knows whom they were about: what, how often, when, and the likeliest remedy.
 fn door(text: &mut String, findings: &[Value]) {
     if !findings.is_empty() {
         text.push_str("\nRefused, and may be about anybody\n");
@@ -210,6 +213,31 @@ mod tests {
 
         tenant_not_found
           Why      No tenant has it.
+
+        log position 3
+        ");
+    }
+
+    #[test]
+    fn what_may_hide_a_change_of_somebody_is_told_beside_how_they_are() {
+        let answer = json!({
+            "tenant": "acme", "user": "bob", "verdict": "provisioned", "findings": [], "requests": [],
+            "people": [{"id": "0190", "userName": "bob", "active": true}],
+            "hidden": [{"what": "unread", "why": "Refused unread.", "requests": 2, "last_at": null, "codes": []}],
+            "door": [{"code": "token_expired", "requests": 2,
+                      "remedies": [{"who": "operator", "do": "Issue another."}]}],
+            "elsewhere": [], "position": 3,
+        });
+        insta::assert_snapshot!(text(&answer), @r"
+        bob  tenant acme: provisioned and active
+
+        What may hide a change of this person
+          unread  2 requests
+            Refused unread.
+
+        Refused, and may be about anybody
+          token_expired  2 requests
+            the operator of Muster: Issue another.
 
         log position 3
         ");

@@ -5,7 +5,7 @@
 //! those whose subject is the person. Whether what was refused has its effect by now tells [`mod@settled`]; all of it
 //! together is judged in [`case`]; what codes mean is `explanations`' table; what no single code tells (nobody ever
 //! asked, asked for and never created, refused again and again) stands in [`traps`]; and [`mod@hidden`] says where the
-//! log cannot tell.
+//! log cannot tell, from what [`mod@unjudged`] finds among the refusals that are no acts of theirs.
 
 mod acts;
 mod case;
@@ -13,9 +13,8 @@ mod findings;
 mod hidden;
 mod settled;
 mod traps;
+mod unjudged;
 mod whom;
-
-use std::collections::BTreeSet;
 
 use provisioning::Timestamp;
 use scim::schemas::Schemas;
@@ -24,14 +23,18 @@ use serde_json::{Value, json};
 use self::acts::Act;
 use self::case::Case;
 use self::findings::Failure;
+use self::unjudged::{Hides, Unjudged};
 use self::whom::{Person, Whom};
 use super::requests::{item, names_of};
 use super::{Parameters, ReportError};
 use crate::directory::Directory;
 use crate::request_log::{Operation, Reader, Row, Totals, Wanted};
 
-/// How many requests that named the person are looked at, the newest ones.
+/// How many requests that named the person are looked at, the newest ones that are no answered reads: by these the
+/// person is judged.
 const REQUESTS_MAX: usize = 200;
+/// How many answered reads that named the person are told beside them.
+const READS_MAX: usize = 200;
 /// How many refusals that do not name the person are looked at.
 const REFUSED_REQUESTS_MAX: usize = 500;
 /// Refusals at the door that are older than that before the newest one do not count any more, nor what reached no
@@ -69,10 +72,33 @@ struct Log<'l> {
 }
 
 impl Log<'_> {
-    /// What a request asked of whom; none if nobody can tell.
-    fn about(&self, row: &Row) -> Option<Vec<Operation>> {
+    /// What is kept of a request, and what it asked of whom; of the latter none if nobody can tell.
+    fn read(&self, row: &Row) -> (Value, Option<Vec<Operation>>) {
         let contents = self.reader.detail(row).unwrap_or_default();
-        self.reader.about(row, &contents, &self.schemas)
+        let operations = self.reader.about(row, &contents, &self.schemas);
+        (contents, operations)
+    }
+}
+
+/// The newest requests that name the person, oldest first.
+struct Named {
+    rows: Vec<Row>,
+    /// The newest one that was left out, if it was no answered read.
+    left_out: Option<Row>,
+}
+
+impl Named {
+    /// Reads are many, and tell little: they take no place of what the person is judged by.
+    fn of(reader: &Reader, names: &[String]) -> Result<Self, ReportError> {
+        let newest = |reads, limit| {
+            let names = names.to_vec();
+            reader.rows(&Wanted { names, reads: Some(reads), newest_first: true, limit, ..Wanted::default() })
+        };
+        let mut rows = newest(false, REQUESTS_MAX + 1)?;
+        let left_out = (rows.len() > REQUESTS_MAX).then(|| rows.remove(0));
+        rows.extend(newest(true, READS_MAX)?);
+        rows.sort_unstable_by_key(|row| row.number);
+        Ok(Self { rows, left_out })
     }
 }
 
@@ -93,23 +119,19 @@ pub(super) fn of(
     let (position, totals) = (directory.position(), reader.totals()?);
     let log = Log { reader: &reader, schemas: directory.schemas() };
     let elsewhere = nobodys
-        .map(|nobodys| Elsewhere::of(directory, nobodys, &names, now))
+        .map(|nobodys| Elsewhere::of(directory, nobodys, &names, !people.is_empty(), now))
         .transpose()?
         .unwrap_or_default();
-    let wanted =
-        Wanted { names: names.clone(), newest_first: true, limit: REQUESTS_MAX, ..Wanted::default() };
-    let rows = reader.rows(&wanted)?;
+    let Named { rows, left_out } = Named::of(&reader, &names)?;
     let wanted =
         Wanted { partly_failed: true, newest_first: true, limit: REFUSED_REQUESTS_MAX, ..Wanted::default() };
     let refused = reader.rows(&wanted)?;
-    let refused = without(&refused, &rows);
     let whom = Whom::new(directory, &reader, name, &people);
     let acts = acts(&log, &whom, &rows);
-    let mut hidden = Vec::new();
-    if people.is_empty() {
-        hidden = hidden::of(directory, &log, &totals, &names, &refused)?;
-        hidden.extend(elsewhere.hidden.clone());
-    }
+    let unjudged = Unjudged::of(&log, &refused, &rows, &acts, !people.is_empty())?;
+    let mut hidden = hidden::of(directory, &log, &totals, &names, &unjudged)?;
+    hidden.extend(left_out.map(|row| hidden::named_earlier(&row)));
+    hidden.extend(elsewhere.hidden.clone());
     let case = Case {
         directory,
         reader: &reader,
@@ -129,7 +151,7 @@ pub(super) fn of(
         "people": people.iter().map(Person::told).collect::<Vec<_>>(),
         "findings": findings,
         "hidden": hidden,
-        "door": door(directory, &reader, &refused),
+        "door": door(directory, &reader, &unjudged),
         "elsewhere": elsewhere.findings,
         "requests": rows.iter().map(|row| item(directory, &reader, row)).collect::<Vec<_>>(),
         "log": covered(&reader, &totals)?,
@@ -157,6 +179,7 @@ impl Elsewhere {
         directory: &Directory,
         nobodys: &Directory,
         names: &[String],
+        is_known: bool,
         now: Timestamp,
     ) -> Result<Self, ReportError> {
         let reader = Reader::open(nobodys)?;
@@ -166,36 +189,32 @@ impl Elsewhere {
         let rows = reader.rows(&wanted)?;
         let failures: Vec<Failure<'_>> = rows.iter().flat_map(|row| Failure::of(&reader, row)).collect();
         let findings = findings::of(directory, &failures, &findings::as_explained);
-        let others = reader.rows(&Wanted { limit: REFUSED_REQUESTS_MAX, ..refused })?;
+        let mut others = reader.rows(&Wanted { limit: REFUSED_REQUESTS_MAX, ..refused })?;
+        others.retain(|other| rows.iter().all(|row| row.number != other.number));
         let log = Log { reader: &reader, schemas: nobodys.schemas() };
-        let hidden = hidden::elsewhere(&log, &without(&others, &rows));
+        let hidden = hidden::elsewhere(&log, &Unjudged::of(&log, &others, &[], &[], is_known)?);
         Ok(Self { findings, hidden })
     }
-}
-
-fn without<'r>(rows: &'r [Row], others: &[Row]) -> Vec<&'r Row> {
-    let others: BTreeSet<u64> = others.iter().map(|row| row.number).collect();
-    rows.iter().filter(|row| !others.contains(&row.number)).collect()
 }
 
 fn acts<'r>(log: &Log<'_>, whom: &Whom, rows: &'r [Row]) -> Vec<Act<'r>> {
     let mut acts = Vec::new();
     for row in rows {
-        let contents = log.reader.detail(row).unwrap_or_default();
-        let operations = log.reader.about(row, &contents, &log.schemas);
+        let (contents, operations) = log.read(row);
         acts::add(&mut acts, whom, row, &contents, operations);
     }
     acts
 }
 
-/// Refusals that name nobody and may be why somebody is missing.
-fn door(directory: &Directory, reader: &Reader, refused: &[&Row]) -> Vec<Value> {
-    let newest = refused.last().map_or(Timestamp(0), |row| row.at);
-    let at_door = |row: &&&Row| {
-        let is_failed = matches!(row.outcome.as_str(), "refused" | "failed");
-        let is_there = is_failed && row.code.as_deref().is_some_and(|code| DOOR.contains(&code));
-        is_there && newest.0 - row.at.0 <= DOOR_MICROS_MAX
+/// Refusals that may be why somebody is missing, or is not changed: of what nobody knows whom it was about.
+fn door(directory: &Directory, reader: &Reader, unjudged: &Unjudged<'_>) -> Vec<Value> {
+    let rows = &unjudged.rows;
+    let newest = rows.last().map_or(Timestamp(0), |(row, _)| row.at);
+    let at_door = |(row, hides): &&(&Row, Option<Hides>)| {
+        let is_coded = row.code.as_deref().is_some_and(|code| DOOR.contains(&code));
+        let is_there = is_coded || *hides == Some(Hides::Unread);
+        acts::is_failed(row) && is_there && newest.0 - row.at.0 <= DOOR_MICROS_MAX
     };
-    let failures = refused.iter().filter(at_door).flat_map(|row| Failure::of(reader, row));
+    let failures = rows.iter().filter(at_door).flat_map(|(row, _)| Failure::of(reader, row));
     findings::of(directory, &failures.collect::<Vec<_>>(), &findings::as_explained)
 }

@@ -81,7 +81,8 @@ impl Keeping<'_> {
         let inside = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
         let is_one = match inside {
             Some(inside) => !inside.contains('"'),
-            None => !value.contains(|part: char| part.is_whitespace() || "\"'()[]".contains(part)),
+            // What a text program has made of quotation marks is no part of a name.
+            None => !value.contains(|part: char| part.is_whitespace() || "\"'()[]“”„‘’«»".contains(part)),
         };
         let rule = self.allowed.rule(Level::BODY, attribute).filter(|_| is_one);
         words::is_one_of(operator, &OPERATORS)

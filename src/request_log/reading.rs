@@ -1,5 +1,7 @@
 //! Reading a tenant's request log: rows in their order, one request with what was sealed, whoever a name means.
 
+use std::collections::BTreeSet;
+
 use provisioning::Timestamp;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
@@ -93,6 +95,8 @@ pub struct Wanted {
     pub failed: bool,
     /// Only requests of which something was refused or failed, be it one operation of many.
     pub partly_failed: bool,
+    /// Only what was read and answered, or only everything else.
+    pub reads: Option<bool>,
     /// Only requests that came at that time or later.
     pub since: Option<Timestamp>,
     /// The newest ones first; otherwise the oldest.
@@ -160,6 +164,9 @@ impl Reader {
         if let Some(since) = wanted.since {
             conditions.push(format!("at >= {}", since.0));
         }
+        if let Some(reads) = wanted.reads {
+            conditions.push(format!("outcome {} 'read'", if reads { "=" } else { "<>" }));
+        }
         if wanted.failed {
             conditions.push("outcome IN ('refused', 'failed')".to_owned());
         }
@@ -187,6 +194,26 @@ impl Reader {
             rows.reverse();
         }
         Ok(rows)
+    }
+
+    /// Which of these rows name anybody: their numbers.
+    pub fn naming(&self, rows: &[&Row]) -> Result<BTreeSet<u64>, ReadingError> {
+        let Some((connection, _)) = &self.0 else { return Ok(BTreeSet::new()) };
+        let list = |numbers: BTreeSet<u64>| {
+            let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+            numbers.join(", ")
+        };
+        let numbers = list(rows.iter().map(|row| row.number).collect());
+        let within = if has_chunks(connection)? {
+            let chunks = rows.iter().map(|row| row.number / CHUNK_ROWS.unsigned_abs());
+            format!("chunk IN ({}) AND", list(chunks.collect()))
+        } else {
+            String::new()
+        };
+        let query = format!("SELECT DISTINCT number FROM names WHERE {within} number IN ({numbers})");
+        let mut statement = connection.prepare(&query)?;
+        let found = statement.query_map([], |row| row.get(0).map(unsigned))?;
+        Ok(found.collect::<Result<_, _>>()?)
     }
 
     /// The row of one request.

@@ -99,7 +99,8 @@ pub(super) fn add<'r>(
     }
 }
 
-fn is_failed(row: &Row) -> bool {
+/// Whether a request as a whole was not carried out.
+pub(super) fn is_failed(row: &Row) -> bool {
     matches!(row.outcome.as_str(), "refused" | "failed")
 }
 

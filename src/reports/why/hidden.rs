@@ -1,5 +1,6 @@
 //! What may hide somebody whom no request names: requests that nobody could look into, or that have no row of their
-//! own. Where there are any, nobody can say that the identity provider never sent the person.
+//! own. Where there are any, nobody can say that the identity provider never sent the person; and of somebody who is
+//! here, they may hide a change that was refused.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +8,11 @@ use provisioning::{ResourceId, Timestamp};
 use serde_json::{Value, json};
 
 use super::Log;
-use super::acts::is_look_up;
+use super::unjudged::{Hides, Unjudged};
 use super::whom::first_recorded;
 use crate::directory::Directory;
 use crate::reports::ReportError;
-use crate::request_log::{self, Kind, Operation, ReadingError, Row, Totals};
+use crate::request_log::{self, ReadingError, Row, Tally, Totals};
 
 /// One kind of requests that may hide somebody.
 struct Hiding {
@@ -21,7 +22,7 @@ struct Hiding {
 
 const UNREAD: Hiding = Hiding {
     what: "unread",
-    why: "Refused before their body could be read: nobody knows whom they were about.",
+    why: "Refused before their body or filter could be read or understood: nobody knows whom they were about.",
 };
 const UNNAMED: Hiding =
     Hiding { what: "unnamed", why: "Refused, and without a userName: they may have been about anybody." };
@@ -31,6 +32,10 @@ const STALE_ID: Hiding = Hiding {
 };
 const REFUSED_EARLIER: Hiding =
     Hiding { what: "refused_earlier", why: "Refused longer ago, and not looked into here." };
+const NAMED_EARLIER: Hiding = Hiding {
+    what: "named_earlier",
+    why: "They name the person, but only the newest of such requests were looked into here.",
+};
 const NO_TENANT: Hiding = Hiding {
     what: "no_tenant",
     why: "They reached no tenant, by a wrong address or token, and their body was not read.",
@@ -76,31 +81,29 @@ impl Hiding {
     }
 }
 
-/// What in a tenant's log may hide the person. `refused` are its newest refusals without those that name them.
+/// That not even everything by which the person is judged was looked at.
+pub(super) fn named_earlier(last: &Row) -> Value {
+    NAMED_EARLIER.told(None, Some(last.at))
+}
+
+/// What in a tenant's log may hide the person; of somebody whom the tenant knows, a change of them.
 pub(super) fn of(
     directory: &Directory,
     log: &Log<'_>,
     totals: &Totals,
     names: &[String],
-    refused: &[&Row],
+    unjudged: &Unjudged<'_>,
 ) -> Result<Vec<Value>, ReportError> {
     let reader = log.reader;
-    let (mut unread, mut unnamed, mut stale) = (Vec::new(), Vec::new(), Vec::new());
-    for row in refused {
-        match hides(row, log.about(row).as_deref()) {
-            Some("unread") => unread.push(*row),
-            Some("unnamed") => unnamed.push(*row),
-            Some(_) => stale.push(*row),
-            None => {}
-        }
-    }
-    let mut found: Vec<Value> = [(UNREAD, unread), (UNNAMED, unnamed), (STALE_ID, stale)]
-        .iter()
-        .filter_map(|(hiding, rows)| hiding.told_of(rows))
-        .collect();
-    let earlier = reader.refused_before(refused.first().map_or(0, |row| row.number), names)?;
+    let mut found: Vec<Value> =
+        [(UNREAD, Hides::Unread), (UNNAMED, Hides::Unnamed), (STALE_ID, Hides::StaleId)]
+            .into_iter()
+            .filter_map(|(hiding, hides)| hiding.told_of(&unjudged.that(hides)))
+            .collect();
+    let earlier = reader.refused_before(unjudged.first, names)?;
     let is_id = names.first().is_some_and(|name| ResourceId::parse(name).is_some());
-    let folded = reader.nameless_reads(is_id)?;
+    // No look-up changes anybody.
+    let folded = if unjudged.is_known { Tally::default() } else { reader.nameless_reads(is_id)? };
     let (many, foreign) = (reader.cut()?, reader.foreign()?);
     for (hiding, requests, last_at) in [
         (REFUSED_EARLIER, earlier.requests, earlier.last_at),
@@ -134,51 +137,12 @@ fn not_covered(directory: &Directory, log: &Log<'_>, totals: &Totals) -> Result<
 }
 
 /// What in the log of requests that reached no tenant may hide the person.
-pub(super) fn elsewhere(log: &Log<'_>, refused: &[&Row]) -> Option<Value> {
-    let is_scim = |path: &Value| {
-        let path = path.as_str().unwrap_or_default().to_ascii_lowercase();
+pub(super) fn elsewhere(log: &Log<'_>, unjudged: &Unjudged<'_>) -> Option<Value> {
+    let is_scim = |row: &&Row| {
+        let contents = log.reader.detail(row).unwrap_or_default();
+        let path = contents["path"].as_str().unwrap_or_default().to_ascii_lowercase();
         ["users", "scim", "bulk"].iter().any(|part| path.contains(part))
     };
-    let unread: Vec<&Row> = refused
-        .iter()
-        .filter(|row| {
-            let contents = log.reader.detail(row).unwrap_or_default();
-            is_scim(&contents["path"]) && hides(row, log.about(row).as_deref()) == Some("unread")
-        })
-        .copied()
-        .collect();
+    let unread: Vec<&Row> = unjudged.that(Hides::Unread).into_iter().filter(is_scim).collect();
     NO_TENANT.told_of(&unread)
-}
-
-/// What nobody can tell of a request of which something was refused.
-fn hides(row: &Row, operations: Option<&[Operation]>) -> Option<&'static str> {
-    let is_missing = |code: Option<&str>| code == Some("resource_not_found");
-    let code = row.code.as_deref();
-    // A filter that compares with a secret is not kept.
-    if code == Some("filter_sensitive_attribute") {
-        return Some("unread");
-    }
-    let Some(operations) = operations else { return Some("unread") };
-    let is_group = row.route.starts_with("/Groups");
-    let is_stale = !is_group && is_missing(code);
-    if is_look_up(row) {
-        return is_stale.then_some("stale_id");
-    }
-    let is_undone =
-        |it: &&Operation| it.undone.is_some() || matches!(row.outcome.as_str(), "refused" | "failed");
-    for operation in operations.iter().filter(is_undone).filter(|it| it.kind != Kind::Group) {
-        let says_nothing = operation.changes.is_empty();
-        match operation.kind {
-            Kind::Replace | Kind::Change if says_nothing && operation.name.is_none() => {
-                return Some("unread");
-            }
-            Kind::Create if operation.name.is_none() => return Some("unnamed"),
-            _ if operation.name.is_some() => {}
-            _ if is_stale || is_missing(operation.undone.as_ref().map(|undone| undone.code.as_str())) => {
-                return Some("stale_id");
-            }
-            _ => {}
-        }
-    }
-    None
 }

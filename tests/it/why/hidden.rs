@@ -191,6 +191,17 @@ async fn a_log_that_was_switched_off_or_lost_may_hide_somebody() {
     std::fs::remove_file(house.service.tenant_folder("acme").join(muster::request_log::FILE)).unwrap();
     at(&house).user("carol@example.com").await;
     assert_eq!(hiding(&house, "alice@example.com").await, both);
+    // Nor is it known what was refused of somebody who is here.
+    let why = house.why("carol@example.com").await;
+    let told = why["hidden"].as_array().unwrap().iter().map(|it| it["what"].as_str().unwrap());
+    let told: Vec<&str> = told.collect();
+    assert_eq!((&why["verdict"], told), (&json!("provisioned"), vec!["log_off", "not_covered"]), "{why:#}");
+    let log = house.service.tenant_folder("acme").join(muster::request_log::FILE);
+    let log = rusqlite::Connection::open(log).unwrap();
+    log.execute("UPDATE meta SET pruned = 7", []).unwrap();
+    let why = house.why("carol@example.com").await;
+    assert_eq!(why["verdict"], "provisioned");
+    assert_eq!((&why["hidden"][0]["what"], &why["hidden"][0]["requests"]), (&json!("pruned"), &json!(7)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,4 +238,150 @@ async fn hiding_of_named(house: &House, user: &str) -> Vec<(String, Option<u64>)
     assert_eq!(why["verdict"], "refused", "{why:#}");
     let hidden = why["hidden"].as_array().unwrap().iter();
     hidden.map(|it| (it["what"].as_str().unwrap().to_owned(), it["requests"].as_u64())).collect()
+}
+
+fn off() -> Value {
+    json!([{"op": "replace", "path": "active", "value": false}])
+}
+
+/// How many requests were unread, and the last of them.
+fn unread(why: &Value) -> (u64, Option<&str>) {
+    let unread = why["hidden"].as_array().unwrap().iter().find(|hidden| hidden["what"] == "unread");
+    unread.map_or((0, None), |unread| (unread["requests"].as_u64().unwrap(), unread["request"].as_str()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_understood_may_hide_somebody() {
+    let house = House::start().await;
+    let acme = &house.acme;
+    let group = json!({"schemas": [GROUP], "displayName": "Staff"});
+    let group = acme.post("/Groups", group).await.expect(201)["id"].as_str().unwrap().to_owned();
+    let group = format!("/Groups/{group}");
+    let filters = [
+        "userName eq \"alice@example.com",
+        "userName is “alice@example.com”",
+        "userName==\"alice@example.com\"",
+        "login eq \"alice@example.com\"",
+    ]
+    .map(|filter| ("GET", look_up(filter), "", String::new()));
+    let not_utf8 = format!("{}&x=%ff", look_up("userName eq \"alice@example.com\""));
+    let search = |body: &str| ("POST", "/Users/.search".to_owned(), "application/scim+json", body.to_owned());
+    let send = |method, path: &str, body: &Value| {
+        (method, path.to_owned(), "application/scim+json", body.to_string())
+    };
+    let create = |data: Value| json!({"method": "POST", "path": "/Users", "bulkId": "1", "data": data});
+    let no_path = json!({"method": "POST", "bulkId": "1", "data": {"title": "guide"}});
+    let members = json!({"schemas": [GROUP], "displayName": "Crew", "members": [{"userName": "alice"}]});
+    let cases = filters.into_iter().chain([
+        ("GET", not_utf8, "", String::new()),
+        search("{\"filter\": "),
+        search("{\"filter\": \"userName eq\"}"),
+        send("POST", "/Users", &json!([{"title": "guide"}])),
+        send("POST", "/Users", &json!("alice")),
+        send("POST", "/Groups", &json!([{"displayName": "Crew"}])),
+        send("POST", "/Groups", &members),
+        ("PATCH", group, "text/plain", off().to_string()),
+        send("POST", "/People", &json!({"login": "alice"})),
+        send("QUERY", "/Users", &json!({})),
+        ("DELETE", "/Users".to_owned(), "", String::new()),
+        send("POST", "/Bulk", &bulk(&json!([create(json!("alice"))]))),
+        send("POST", "/Bulk", &bulk(&json!({"0": create(user("alice@example.com"))}))),
+        send("POST", "/Bulk", &bulk(&json!([no_path]))),
+        send("POST", "/Bulk", &bulk(&json!(["POST /Users alice"]))),
+    ]);
+    let (mut wrong, mut before) = (Vec::new(), 0);
+    for (method, path, media_type, body) in cases {
+        let type_header = [("Content-Type", media_type)];
+        let headers = if body.is_empty() { &[][..] } else { &type_header[..] };
+        let body_bytes = (!body.is_empty()).then(|| body.clone().into_bytes());
+        let answer = acme.send_with(method, &path, headers, body_bytes).await;
+        let why = house.why("alice@example.com").await;
+        let (requests, last) = unread(&why);
+        let is_firm = ["never_seen", "provisioned"].contains(&why["verdict"].as_str().unwrap());
+        if requests != before + 1 || last != answer.header("x-request-id") || is_firm {
+            wrong.push(format!("{method} {path} {body}: {} {}", answer.text, why["verdict"]));
+        }
+        before = requests;
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    // Who has to mend it follows, too.
+    let why = house.why("alice@example.com").await;
+    for code in ["filter_invalid", "media_type_unsupported", "route_not_found"] {
+        finding(&why["door"], code);
+    }
+    // Nobody else is hidden by a refusal that names whom it was about, or that could be read.
+    acme.get(&look_up("userName is \"bob@example.com\"")).await;
+    acme.post("/Users", json!({"schemas": [USER], "userName": "bob@example.com", "role": "king"})).await;
+    acme.get("/Users?sortOrder=sideways").await;
+    assert_eq!(unread(&house.why("alice@example.com").await), unread(&why));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_hide_a_change_of_somebody_stands_beside_how_they_are() {
+    let house = House::start().await;
+    let acme = &house.acme;
+    let leaver = format!("/Users/{}", acme.user("leaver@example.com").await);
+    let other = format!("/Users/{}", acme.user("other@example.com").await);
+    let why = house.why("leaver@example.com").await;
+    assert_eq!((&why["hidden"], &why["door"]), (&json!([]), &json!([])));
+    // They name somebody else, or change nobody.
+    let strange = Tenant { token: "no-token-of-ours".into(), ..acme.clone() };
+    strange.patch(&other, off()).await.refused(401, None, "token_malformed");
+    acme.get(&look_up("userName eq \"leaver")).await.refused(400, Some("invalidFilter"), "filter_invalid");
+    let why = house.why("leaver@example.com").await;
+    assert_eq!(why["hidden"], json!([]), "{why:#}");
+
+    let json = [("Content-Type", "application/scim+json")];
+    let broken = Some(b"{\"Operations\": [".to_vec());
+    let swapped = Tenant { token: format!("{}x", acme.token), ..acme.clone() };
+    let answers = [
+        strange.patch(&leaver, off()).await,
+        strange.delete(&leaver).await,
+        swapped.patch(&leaver, off()).await,
+        strange.post("/Bulk", bulk(&json!([{"method": "DELETE", "path": leaver}]))).await,
+        acme.send_with("POST", "/Bulk", &json, broken).await,
+    ];
+    let why = house.why("leaver@example.com").await;
+    assert_eq!(why["verdict"], "provisioned", "{why:#}");
+    assert_eq!(unread(&why), (answers.len() as u64, answers[4].header("x-request-id")), "{why:#}");
+    for answer in &answers {
+        let code = answer.header("muster-error-code").expect("it was refused");
+        assert_ne!(finding(&why["door"], code)["remedies"], json!([]), "{why:#}");
+        assert!(why["hidden"][0]["codes"].as_array().unwrap().contains(&code.into()), "{code} in {why:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_take_no_place_of_what_somebody_is_judged_by() {
+    let house = House::start().await;
+    let acme = &house.acme;
+    let leaver = format!("/Users/{}", acme.user("leaver@example.com").await);
+    let patch = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+    let off = Some(json!({"schemas": [patch], "Operations": off()}).to_string().into_bytes());
+    let stale = [("Content-Type", "application/scim+json"), ("If-Match", "W/\"999\"")];
+    let refused = acme.send_with("PATCH", &leaver, &stale, off).await;
+    for number in 0..205 {
+        acme.get(&leaver).await.expect(200);
+        // Beyond a number in a second they share rows.
+        if number % 40 == 0 {
+            house.clock.advance(Duration::from_secs(1));
+        }
+    }
+    let why = house.why("leaver@example.com").await;
+    assert_eq!(why["verdict"], "refused", "{why:#}");
+    assert_eq!(refused.header("muster-error-code"), Some("precondition_failed"));
+    assert_eq!(finding(&why["findings"], "precondition_failed")["requests"], 1);
+    assert_eq!(why["requests"].as_array().unwrap().len(), 202, "the newest reads, and what was written");
+    assert_eq!(why["hidden"], json!([]), "{why:#}");
+
+    let same = json!([{"op": "replace", "path": "userName", "value": "leaver@example.com"}]);
+    for _ in 0..200 {
+        acme.patch(&leaver, same.clone()).await.expect(200);
+    }
+    let why = house.why("leaver@example.com").await;
+    assert_eq!(
+        (&why["verdict"], &why["hidden"][0]["what"]),
+        (&json!("provisioned"), &json!("named_earlier"))
+    );
+    assert!(why["hidden"][0]["last_at"].is_string(), "{why:#}");
 }
