@@ -63,10 +63,13 @@ pub fn is_well_formed(text: &str) -> bool {
         && checksum(&body[..RANDOM_CHARACTERS]) == body[RANDOM_CHARACTERS..]
 }
 
-/// Whether a text begins with a token, whatever follows.
+/// Whether a text begins with what may be a token, whatever follows. It may have lost its case on the way, and with that
+/// what its checksum tells.
 pub fn begins(text: &str) -> bool {
-    const CHARACTERS: usize = PREFIX.len() + RANDOM_CHARACTERS + CHECKSUM_CHARACTERS;
-    text.get(..CHARACTERS).is_some_and(is_well_formed)
+    const CHARACTERS: usize = RANDOM_CHARACTERS + CHECKSUM_CHARACTERS;
+    let Some((prefix, body)) = text.split_at_checked(PREFIX.len()) else { return false };
+    let body = body.bytes().take_while(u8::is_ascii_alphanumeric).take(CHARACTERS);
+    prefix.eq_ignore_ascii_case(PREFIX) && body.count() == CHARACTERS
 }
 
 fn checksum(random: &str) -> String {
@@ -106,5 +109,23 @@ mod tests {
         assert!(!is_well_formed(&flipped));
         assert!(!is_well_formed("mst_short"));
         assert_ne!(NewSecret::generate(&SystemRandomness).unwrap().sha256(), secret.sha256());
+    }
+
+    #[test]
+    fn what_may_be_a_token_is_told_whatever_its_case_and_whatever_follows() {
+        let secret = NewSecret::generate(&SystemRandomness).unwrap();
+        let token = secret.text();
+        for text in [
+            token.to_owned(),
+            token.to_uppercase(),
+            token.to_lowercase(),
+            format!("{token}1"),
+            format!("{token}ü"),
+        ] {
+            assert!(begins(&text), "{text}");
+        }
+        for text in ["", "mst", "mst_", "mst_y", "müt_", &token[1..], &token[..41], &format!("x{token}")] {
+            assert!(!begins(text), "{text}");
+        }
     }
 }

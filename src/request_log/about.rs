@@ -17,6 +17,8 @@ mod read;
 
 use serde::{Deserialize, Serialize};
 
+use super::{address, keeping};
+
 pub use changes::Change;
 pub(super) use changes::canonical;
 pub use groups::Member;
@@ -118,6 +120,19 @@ impl Operation<String> {
     pub(super) fn subjects(&self) -> impl Iterator<Item = &String> {
         let own = self.id.iter().chain(&self.name).chain(&self.external_id);
         own.chain(&self.addresses).filter(|_| self.kind != Kind::Group)
+    }
+
+    /// Takes out by what nobody may be looked for: a secret could stand where a name does.
+    pub(super) fn forget_secrets(&mut self) {
+        self.id.take_if(|id| !address::may_name(id));
+        for name in [&mut self.name, &mut self.external_id] {
+            name.take_if(|name| !keeping::may_name(name));
+        }
+        self.addresses.retain(|address| keeping::may_name(address));
+        self.members.retain_mut(|member| {
+            member.display.take_if(|display| !keeping::may_name(display));
+            keeping::may_name(&member.value)
+        });
     }
 
     /// The same with fingerprints.

@@ -6,15 +6,17 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 use super::allowed::{Holds, Level, Message};
-use super::keeping::Keeping;
+use super::filter_shape;
+use super::keeping::{self, Keeping};
 use super::words::{self, REMOVED};
 
-/// What an id follows.
-const ENDPOINTS: [&str; 4] = ["Users", "Groups", "User", "Group"];
+/// What an id follows: our own endpoints, and what clients are set up with in their place.
+const ENDPOINTS: [&str; 9] =
+    ["Users", "Groups", "User", "Group", "EnterpriseUser", "Person", "People", "Employees", "Accounts"];
 
-/// What else may stand in a path: our own endpoints, what clients are set up with in their place, and what base paths
-/// are made of. Whoever has to mend a wrong address sees by these what is wrong with it.
-const WORDS: [&str; 38] = [
+/// What else may stand in a path: the rest of our own endpoints, what clients are set up with in their place, and what
+/// base paths are made of. Whoever has to mend a wrong address sees by these what is wrong with it.
+const WORDS: [&str; 33] = [
     "scim",
     "scim2",
     "v1",
@@ -45,15 +47,29 @@ const WORDS: [&str; 38] = [
     "ResourceType",
     "ServiceProviderConfig",
     "ServiceProviderConfigs",
-    "EnterpriseUser",
-    "Person",
-    "People",
-    "Employees",
-    "Accounts",
     "Members",
     "Roles",
     "Entitlements",
 ];
+
+/// Whether an id may follow.
+pub(super) fn is_endpoint(segment: &str) -> bool {
+    words::is_one_of(segment, &ENDPOINTS)
+}
+
+/// Whether it is a word of ours, or of whoever misspelt one.
+pub(super) fn is_word(segment: &str) -> bool {
+    is_endpoint(segment) || words::is_one_of(segment, &WORDS)
+}
+
+/// Whether somebody may be looked for by what stands decoded in a path where an id does: more than is kept there, since
+/// people are called `token:alice` or `Jane Doe`, too. What compares, quotes or assigns names nobody.
+pub(super) fn may_name(segment: &str) -> bool {
+    let is_filter = || filter_shape::of(segment) != "?";
+    // Ids that are encoded end in these.
+    let name = segment.trim_end_matches('=').replace([':', ' ', ','], "");
+    words::is_id(&name) && keeping::may_name(segment) && !(segment.contains(' ') && is_filter())
+}
 
 impl Keeping<'_> {
     /// A path, of a request or of an operation of a bulk request.
@@ -75,11 +91,11 @@ impl Keeping<'_> {
     }
 
     fn segment(&mut self, segment: &str, before: &str) -> bool {
-        if words::is_one_of(segment, &ENDPOINTS) || words::is_one_of(segment, &WORDS) {
+        if is_word(segment) {
             return true;
         }
         let Ok(decoded) = percent_decode_str(segment).decode_utf8() else { return false };
-        if words::is_one_of(before, &ENDPOINTS) {
+        if is_endpoint(before) {
             let is_id = words::is_id(decoded.strip_prefix("bulkId:").unwrap_or(&decoded));
             if is_id {
                 self.name(&decoded);

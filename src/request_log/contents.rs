@@ -45,9 +45,9 @@ struct Kept<'e> {
     /// It names more people than can be found in it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     names_cut: bool,
-    detail: Option<&'e str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    operations: &'e [Undone],
+    detail: Option<Cow<'e, str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    operations: Vec<Cow<'e, Undone>>,
     notes: Vec<Noted<'e>>,
 }
 
@@ -55,12 +55,20 @@ struct Kept<'e> {
 #[derive(Serialize)]
 struct Noted<'e> {
     dialect: &'static str,
-    place: &'e str,
+    place: Cow<'e, str>,
 }
 
 impl<'e> Noted<'e> {
     fn of(note: &'e Note) -> Self {
-        Self { dialect: note.dialect.name(), place: &note.place }
+        Self { dialect: note.dialect.name(), place: words::without_tokens(&note.place) }
+    }
+}
+
+/// What is told of an operation that was not carried out.
+fn told(undone: &Undone) -> Cow<'_, Undone> {
+    match undone.detail.as_deref().map(words::without_tokens) {
+        Some(Cow::Owned(detail)) => Cow::Owned(Undone { detail: Some(detail), ..undone.clone() }),
+        Some(Cow::Borrowed(_)) | None => Cow::Borrowed(undone),
     }
 }
 
@@ -92,11 +100,11 @@ pub(super) fn of(entry: &Entry, allowed: &Allowed, schemas: &Schemas) -> Content
     let body = text.and_then(|text| keeping.body(text));
     let filter = if entry.route.ends_with("/.search") { keeping.filter_shape.take() } else { None };
     let filter = filter.or_else(|| filter_in(&parameters).map(filter_shape::of));
-    let about = if keeping.is_own() { Asked::of(entry).operations(schemas) } else { None };
-    let operations = about.as_deref().unwrap_or_default();
+    let mut about = if keeping.is_own() { Asked::of(entry).operations(schemas) } else { None };
     let names_cut = keeping.names.are_cut();
     let is_unseen = entry.body.is_none() && entry.body_bytes > 0;
-    let is_cut = names_cut || about::are_cut(operations) || is_unseen;
+    let is_cut = names_cut || about.as_deref().is_some_and(about::are_cut) || is_unseen;
+    about.iter_mut().flatten().for_each(Operation::forget_secrets);
     let body = body.filter(|_| entry.body_bytes <= KEPT_BODY_BYTES_MAX && !names_cut);
     let kept = Kept {
         path,
@@ -105,14 +113,14 @@ pub(super) fn of(entry: &Entry, allowed: &Allowed, schemas: &Schemas) -> Content
         user_agent: entry.user_agent.as_deref().filter(|text| !words::has_token(text)),
         body_bytes: entry.body_bytes,
         names_cut,
-        detail: entry.detail.as_deref(),
-        operations: &entry.operations,
+        detail: entry.detail.as_deref().map(words::without_tokens),
+        operations: entry.operations.iter().map(told).collect(),
         notes: entry.notes.iter().map(Noted::of).collect(),
     };
     let kept = written(&kept, body.as_deref());
     let mut names = keeping.names.into_found();
     // Whoever it is about is found whatever else it names.
-    for subject in operations.iter().flat_map(Operation::subjects) {
+    for subject in about.iter().flatten().flat_map(Operation::subjects) {
         if !names.contains(subject) {
             names.insert(subject.clone());
         }

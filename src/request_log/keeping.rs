@@ -95,6 +95,11 @@ impl<'a> Keeping<'a> {
     }
 }
 
+/// Whether somebody may be looked for by a text that stands where a name does.
+pub(super) fn may_name(text: &str) -> bool {
+    !words::has_token(text) && !holds_json(text)
+}
+
 /// Whether a text looks as if it held JSON: with an object anywhere in it, or as an array.
 fn holds_json(text: &str) -> bool {
     let is_array = |text: &str| {

@@ -1,4 +1,7 @@
-//! What short texts may look like where the protocol has a place for them, and names that clients made up.
+//! What short texts may look like where the protocol has a place for them, and names that clients made up; texts
+//! without tokens of ours.
+
+use std::borrow::Cow;
 
 use crate::token;
 
@@ -79,9 +82,37 @@ pub(super) fn is_one_of(text: &str, words: &[&str]) -> bool {
 const TOKEN_PREFIX: &[u8; 4] =
     token::PREFIX.as_bytes().first_chunk().expect("four letters, and told apart by them");
 
-/// Whether a token of ours stands in a text: all of one, so that somebody may be called like its beginning.
-pub(super) fn has_token(text: &str) -> bool {
+/// The letters of four bytes without their case; other bytes may be confused.
+const fn caseless(bytes: [u8; 4]) -> u32 {
+    u32::from_le_bytes(bytes) | 0x2020_2020
+}
+
+/// Where a token of ours stands in a text: all of one, so that somebody may be called like its beginning.
+fn token_in(text: &str) -> Option<usize> {
+    const PREFIX: u32 = caseless(*TOKEN_PREFIX);
     // Most texts are short: preparing a search would take longer than the search.
     let mut windows = text.as_bytes().array_windows().enumerate();
-    windows.any(|(at, window)| window == TOKEN_PREFIX && text.get(at..).is_some_and(token::begins))
+    let is_token = |at: usize| text.get(at..).is_some_and(token::begins);
+    windows.find(|(at, window)| caseless(**window) == PREFIX && is_token(*at)).map(|(at, _)| at)
+}
+
+/// Whether a token of ours stands in a text, in whatever case.
+pub(super) fn has_token(text: &str) -> bool {
+    token_in(text).is_some()
+}
+
+/// A text of our own that may quote a client, without tokens of ours.
+pub(super) fn without_tokens(text: &str) -> Cow<'_, str> {
+    let (mut kept, mut rest) = (String::new(), text);
+    while let Some(at) = token_in(rest) {
+        kept.push_str(&rest[..at]);
+        kept.push_str(REMOVED);
+        let behind = &rest[at + TOKEN_PREFIX.len()..];
+        rest = behind.trim_start_matches(|part: char| part.is_ascii_alphanumeric());
+    }
+    if kept.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    kept.push_str(rest);
+    Cow::Owned(kept)
 }

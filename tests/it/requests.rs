@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::harness::{Tenant, TestService, send};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 const DAY: Duration = Duration::from_hours(24);
 
 /// A service whose clock stands still.
@@ -283,6 +284,67 @@ async fn requests_that_were_refused_at_the_door_are_found_where_they_were_meant_
     assert_eq!(logged(&service, "acme").await.1.logged, 5);
     assert_eq!(logged(&service, "other").await.1.logged, 1);
     assert_eq!(logged(&service, "system").await.1.logged, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_ours_are_kept_nowhere_and_find_nothing_and_what_stands_around_them_stays() {
+    let (service, _clock) = service().await;
+    let acme = service.create_tenant("acme", "okta").await;
+    let alice = acme.user("alice@example.com").await;
+    let secret = &service.create_tenant("other", "okta").await.token;
+    let json = [("Content-Type", "application/scim+json")];
+    for token in [secret.to_owned(), secret.to_uppercase(), secret.to_lowercase()] {
+        let operation = |method: &str, path: String, data: Value| json!({"method": method, "path": path, "bulkId": "1", "data": data});
+        let odd = json!({"op": "remove", "path": format!("emails[{token} eq \"1\"]")});
+        let bulk = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+            "Operations": [
+                operation("POST", "/Users".to_owned(), json!({"schemas": [USER], "userName": 7, &token: 1})),
+                operation("PATCH", format!("/Users/{token}"), json!({"Operations": [{"op": &token}]})),
+                operation("PUT", format!("/{token}/7"), json!({"externalId": &token})),
+                operation("PATCH", format!("/Users/{alice}"), json!({"schemas": [PATCH], "Operations": [odd]})),
+            ],
+        });
+        let twice = format!("{{\"userName\":\"bob@example.com\",\"{token}\":1,\"{token}\":2}}");
+        let named = json!({"schemas": [USER], "userName": &token, "externalId": &token, &token: 1});
+        acme.send_with("POST", "/Users", &json, Some(twice.into_bytes())).await;
+        acme.put(&format!("/Users/{alice}"), json!({"schemas": [USER], "userName": 7, &token: 1})).await;
+        acme.patch(&format!("/Users/{alice}"), json!([{"op": "replace", "path": &token, "value": 1}])).await;
+        acme.patch(&format!("/Users/{token}"), json!([{"op": &token, "path": "active"}])).await;
+        acme.put(&format!("/Users/{token}"), named.clone()).await;
+        acme.post("/Users", json!({"schemas": [USER], "emails": [{"value": &token}]})).await;
+        acme.post("/Users", named).await;
+        acme.delete(&format!("/Users/{token}")).await;
+        acme.delete(&format!("/User/{token}")).await;
+        acme.get(&format!("/Users?filter={token}&sortBy={token}&{token}=1")).await;
+        acme.get(&format!("/Users?filter={token}%20eq%201")).await;
+        acme.post("/Bulk", bulk).await;
+        assert_eq!(found(&service, "acme", &token).await, [""; 0]);
+    }
+    let (rows, _) = logged(&service, "acme").await;
+    let mut told = Vec::new();
+    for row in &rows {
+        let kept = sealed(&service, "acme", row);
+        assert!(!kept.to_string().to_lowercase().contains(&secret.to_lowercase()), "{kept:#}");
+        for (kind, texts) in
+            [("detail", &json!([kept])), ("operation", &kept["operations"]), ("note", &kept["notes"])]
+        {
+            for text in texts.as_array().into_iter().flatten() {
+                told.push(format!("{kind}: {} {}\n", text["detail"], text["place"]));
+            }
+        }
+    }
+    let told = told.concat();
+    for expected in [
+        "note: null \"(removed)\"\n",
+        "note: null \"bulk operation 1: (removed)\"\n",
+        "detail: \"\\\"(removed)\\\" stands twice in one JSON object, the second time at line 1, column 121; ",
+        "detail: \"filter position 1: (removed) is no attribute here; use one from /Schemas\"",
+    ] {
+        assert!(told.contains(expected), "{expected} is not in {told}");
+    }
+    let quoted = told.lines().filter(|line| line.starts_with("operation:") && line.contains("(removed)"));
+    assert_eq!(quoted.count(), 3, "{told}");
 }
 
 /// A read of a tenant that was answered.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::changes::{self, member};
 use super::created::created;
 use super::{Kind, Operation, Undone, groups};
+use crate::request_log::address;
 use crate::request_log::entry::Entry;
 use crate::request_log::names::same_name;
 use crate::request_log::reading::Row;
@@ -194,7 +195,7 @@ impl One<'_> {
             "DELETE" => Operation::new(Kind::Delete),
             _ => return None,
         };
-        if self.endpoint == Endpoint::Unknown && operation.name.is_none() {
+        if self.endpoint == Endpoint::Unknown && self.id.is_none() && operation.name.is_none() {
             return None;
         }
         operation.id = self.id;
@@ -266,7 +267,7 @@ fn is_search(path: &str) -> bool {
     last.is_some_and(|last| last.eq_ignore_ascii_case(".search"))
 }
 
-/// The endpoint in a path, and the id behind it.
+/// The endpoint in a path, and the id behind it. Where there is none, one that was misspelt tells of whom it is.
 fn place(path: &str) -> (Endpoint, Option<String>) {
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     let segments: Vec<&str> = decoded.split('/').filter(|segment| !segment.is_empty()).collect();
@@ -276,10 +277,20 @@ fn place(path: &str) -> (Endpoint, Option<String>) {
         "bulk" => Some(Endpoint::Bulk),
         _ => None,
     };
-    let found = segments.iter().enumerate().rev().find_map(|(at, segment)| Some((at, endpoint(segment)?)));
-    let Some((at, endpoint)) = found else { return (Endpoint::Unknown, None) };
     // A template of a path names nobody.
-    let id = segments.get(at + 1).filter(|id| **id != "{id}");
+    let id = |at: usize| segments.get(at + 1).filter(|id| **id != "{id}");
+    for (at, segment) in segments.iter().enumerate().rev() {
+        if let Some(endpoint) = endpoint(segment) {
+            return (endpoint, id(at).map(|id| same_name(id)));
+        }
+    }
+    let Some(at) = segments.iter().rposition(|segment| address::is_endpoint(segment)) else {
+        return (Endpoint::Unknown, None);
+    };
+    let is_group = segments[at].eq_ignore_ascii_case("group");
+    let endpoint = if is_group { Endpoint::Groups } else { Endpoint::Unknown };
+    // A tenant may be called like that: then a base path follows.
+    let id = id(at).filter(|id| !address::is_word(id));
     (endpoint, id.map(|id| same_name(id)))
 }
 

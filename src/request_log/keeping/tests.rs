@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::super::allowed::Allowed;
 use super::super::entry::Sender;
+use super::super::{address, words};
 use super::Keeping;
 
 /// What nobody may find. It could be the name of an account.
@@ -304,6 +305,7 @@ fn of_an_address_ids_and_words_that_we_know_are_kept() {
         ("/Groups/.search", None, vec![]),
         ("/Schemas/urn:ietf:params:scim:schemas:core:2.0:User", None, vec![]),
         ("/acme/scim/v2/Person", None, vec![]),
+        ("/acme/scim/v2/Person/0190-7", None, vec!["0190-7"]),
         ("/nobody/scim/v2/Users", Some("/(removed)/scim/v2/Users"), vec![]),
         ("/Users/%ff", Some("/Users/(removed)"), vec![]),
     ] {
@@ -345,7 +347,13 @@ fn a_stranger_is_not_quoted_and_nobody_is_looked_for_in_the_wrong_log() {
 #[test]
 fn tokens_of_ours_go_wherever_they_stand() {
     let token = crate::token::NewSecret::generate(&crate::randomness::SeededRandomness::new(1)).unwrap();
-    let token = token.text();
+    for token in [token.text().to_owned(), token.text().to_uppercase(), token.text().to_lowercase()] {
+        token_goes(&token);
+    }
+}
+
+#[track_caller]
+fn token_goes(token: &str) {
     for text in [
         json!({"userName": token, "title": format!("Bearer {token}!"), token: 1, "bulkId": token}),
         json!({"Operations": [{"path": token, "value": 1}, {"path": format!("emails[value eq \"{token}\"]")}]}),
@@ -361,6 +369,40 @@ fn tokens_of_ours_go_wherever_they_stand() {
     {
         query(&text).is_without(token, &text);
     }
+    for (text, kept) in [
+        (token.to_owned(), "(removed)".to_owned()),
+        (format!("`{token}` is no ä, nor x{token}7.y"), "`(removed)` is no ä, nor x(removed).y".to_owned()),
+        (format!("mst_{token}"), "mst_(removed)".to_owned()),
+        (token[..41].to_owned(), token[..41].to_owned()),
+        ("x_mst_y".to_owned(), "x_mst_y".to_owned()),
+    ] {
+        assert_eq!(words::without_tokens(&text), kept);
+    }
+    assert!(!address::may_name(token) && !super::may_name(&format!("x{token}@y")));
+}
+
+#[test]
+fn people_are_looked_for_by_what_they_are_called_and_not_by_what_stands_in_its_place() {
+    for text in [
+        "x_mst_y",
+        "token:alice",
+        r"corp\jdoe",
+        "jane doe",
+        "alice@x.org",
+        "0190-7",
+        "bulkid:q",
+        "aGk=",
+        "doe, jane",
+    ] {
+        assert!(address::may_name(text) && super::may_name(text), "{text}");
+    }
+    for text in ["password=Sommer", "pin eq Sommer", "a eq \"b\"", "%41", "=", "", "[\"a\"]", "{\"a\":1}"] {
+        assert!(!address::may_name(text), "{text}");
+    }
+    for text in ["{\"password\":\"Sommer\"}", "[\"Sommer\"]", "see {pin: Sommer}"] {
+        assert!(!super::may_name(text), "{text}");
+    }
+    assert!(super::may_name("OU=Private Banking:1"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{House, NOBODY, USER, bulk, codes, finding, look_up, user};
+use super::{House, NOBODY, USER, bulk, check, codes, finding, look_up, user};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_blamed_for_a_refusal_of_somebody_else() {
@@ -44,6 +44,32 @@ async fn nobody_is_blamed_for_a_refusal_of_somebody_else() {
     let why = house.why("taken@example.com").await;
     let found = finding(&why["findings"], "user_name_taken");
     assert_eq!((&found["status"], &found["requests"]), (&json!(409), &json!(2)), "{found:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_address_is_told_of_whoever_has_the_id_in_it() {
+    let house = House::start().await;
+    let acme = &house.acme;
+    let off = json!([{"op": "replace", "path": "active", "value": false}]);
+    for (number, endpoint) in ["User", "people", "EnterpriseUser"].into_iter().enumerate() {
+        let name = format!("{number}@example.com");
+        let id = acme.user(&name).await;
+        let answer = acme.patch(&format!("/{endpoint}/{id}"), off.clone()).await;
+        let why = house.why(&name).await;
+        assert_eq!(why["verdict"], "refused", "{endpoint}: {why:#}");
+        check(&why["findings"], "route_not_found", "identity_provider", &answer);
+        acme.patch(&format!("/Users/{id}"), off.clone()).await.expect(200);
+        assert_eq!(house.why(&name).await["verdict"], "deactivated", "{endpoint}");
+    }
+    let member = acme.user("member@example.com").await;
+    let join = json!([{"op": "add", "path": "members", "value": [{"value": member}]}]);
+    let answer = acme.patch(&format!("/Group/{NOBODY}"), join).await;
+    check(
+        &house.why("member@example.com").await["findings"],
+        "route_not_found",
+        "identity_provider",
+        &answer,
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

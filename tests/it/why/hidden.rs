@@ -175,6 +175,31 @@ async fn whoever_is_called_like_a_secret_or_needs_escapes_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_the_place_of_a_name_finds_nothing() {
+    let house = House::start().await;
+    let acme = &house.acme;
+    for secret in ["password=Zq490hunter", &acme.token, &acme.token.to_lowercase()] {
+        for method in ["DELETE", "PUT"] {
+            let body = (method == "PUT").then(|| json!({"schemas": [USER], "title": "x"}));
+            acme.send(method, &format!("/Users/{secret}"), body).await.refused(
+                404,
+                None,
+                "resource_not_found",
+            );
+        }
+        let why = house.why(&secret.replace('=', "%3D")).await;
+        assert_eq!((&why["verdict"], &why["requests"]), (&json!("not_seen"), &json!([])), "{why:#}");
+    }
+    for name in ["token:alice", "x_mst_y", "CORP%5Cjdoe", "Jane%20Doe"] {
+        let answer = acme.send("PUT", &format!("/Users/{name}"), Some(json!({"schemas": [USER]}))).await;
+        let code = answer.header("muster-error-code").expect("it was refused");
+        let why = house.why(name).await;
+        assert_eq!(why["verdict"], "refused", "{name}: {why:#}");
+        finding(&why["findings"], code);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_switched_off_or_lost_may_hide_somebody() {
     let mut house = House::start().await;
     house.service.reconfigured(|config| config.request_log.enabled = false).await;

@@ -74,6 +74,9 @@ fn a_create_is_about_whom_it_names_and_nobody_beside() {
     check_refused("POST", "/Users", &json!({"emails": [{"value": "A@x"}]}), &["Create by a@x"]);
     check_refused("POST", "/User", &json!({"userName": "a"}), &["Create name=a"]);
     check_refused("POST", "/User", &json!({"title": "a"}), &[]);
+    check_refused("DELETE", "/acme/scim/v2/User/7", &Value::Null, &["Delete id=7"]);
+    check_refused("DELETE", "/people/scim/v2/Persons/7", &Value::Null, &[]);
+    check_refused("PUT", "/People/7", &Value::Null, &["Replace id=7"]);
     check_refused("POST", "/Users", &Value::Null, &["unread"]);
     check("POST", "/Users/.search", &json!({"filter": "userName eq \"a\""}), &[]);
     check("GET", "/Users/7", &Value::Null, &[]);
@@ -121,6 +124,8 @@ fn a_write_to_a_group_says_who_is_to_be_in_it_and_who_out() {
     ]});
     check("PATCH", "/Groups/1", &operations, &["Group id=1 +7 -8 -9 -10"]);
     check("POST", "/Groups", &json!({"displayName": "Staff"}), &[]);
+    check_refused("PUT", "/Group/1", &group, &["Group id=1 name=staff +7 (a@x) +8"]);
+    check("PATCH", "/Groups/1/Members", &operations, &["Group id=1 +7 -8 -9 -10"]);
 }
 
 #[test]
