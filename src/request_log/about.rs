@@ -2,9 +2,9 @@
 //! cut or taken out. It stays as long as the request's row.
 //!
 //! One entry stands for each operation. Its subject is whom it is about, and nobody else who is named in it: the id
-//! in the path; of a create the userName and the externalId, and only where it has no userName, the e-mail addresses
-//! by which it means somebody; of a write to a group each member. A manager, an address beside a userName, a title
-//! are no subject. What a look-up names in path or filter is looked for, which its row says already.
+//! in the path; of a create the userName and the externalId, and where it has no userName or was refused, the e-mail
+//! addresses by which it may mean somebody; of a write to a group each member. A manager, a title are no subject, nor
+//! is an address beside a userName for whoever is known here. What a look-up names in path or filter is looked for, which its row says already.
 //!
 //! Nothing that a client wrote is kept as it was: whoever is named, filters, values, and attributes that no schema of
 //! the tenant has are keyed fingerprints.
@@ -75,7 +75,7 @@ pub struct Operation<N = Print> {
     /// The `externalId`.
     #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
     pub external_id: Option<N>,
-    /// The e-mail addresses of a create without a `userName`.
+    /// The e-mail addresses of a create without a `userName`, or of a refused one.
     #[serde(rename = "e", default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<N>,
     /// The attributes that were to change.

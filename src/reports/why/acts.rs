@@ -114,7 +114,7 @@ fn failures(row: &Row, contents: &Value) -> Vec<Failed> {
 }
 
 /// Whether an operation on a user is about the person: by the id; by userName and `externalId` where it is a create,
-/// or where nobody has the id.
+/// or where nobody has the id. An address beside a userName means whoever has that name, but for somebody unknown.
 fn is_about(whom: &Whom, row: &Row, operation: &Operation, failures: &[Failed]) -> bool {
     if operation.id.is_some_and(|id| whom.ids.contains(&id)) {
         return true;
@@ -123,7 +123,9 @@ fn is_about(whom: &Whom, row: &Row, operation: &Operation, failures: &[Failed]) 
     if operation.kind != Kind::Create && operation.id.is_some() && !is_nobodys {
         return false;
     }
-    operation.name.iter().chain(&operation.addresses).any(|name| whom.names.contains(name))
+    let by_address = operation.name.is_none() || whom.people.is_empty();
+    let addresses = operation.addresses.iter().filter(|_| by_address);
+    operation.name.iter().chain(addresses).any(|name| whom.names.contains(name))
         || whom.is_external_id(operation.external_id, row)
 }
 

@@ -122,9 +122,6 @@ impl<'r> Request<'r> {
         for (index, operation) in operations.into_iter().flatten().enumerate() {
             let Some(operation) = operation.as_object() else { continue };
             let undone = self.undone.get(&(index + 1));
-            if undone.is_some_and(Option::is_none) {
-                continue;
-            }
             let text = |name| member(operation, name).and_then(Value::as_str).unwrap_or_default();
             let (endpoint, id) = place(text("path"));
             let one = One {
@@ -137,7 +134,7 @@ impl<'r> Request<'r> {
             let misses_member = self.misses_member || undone.is_some();
             let Some(mut read) = one.read(schemas, misses_member) else { continue };
             read.number = index + 1;
-            read.undone = undone.cloned().flatten();
+            read.undone = undone.map(|why| why.clone().unwrap_or_else(left));
             let bulk_id = text("bulkId");
             if read.kind == Kind::Create && !bulk_id.is_empty() {
                 made.insert(format!("bulkid:{}", same_name(bulk_id)), read.name.clone());
@@ -149,6 +146,11 @@ impl<'r> Request<'r> {
         }
         Some(found)
     }
+}
+
+/// What stands for the reason of an operation that was left because of others.
+fn left() -> Undone {
+    Undone { status: 400, code: "bulk_left_undone".to_owned() }
 }
 
 /// Puts names in the place of references to what the same bulk request makes.
@@ -207,7 +209,7 @@ impl One<'_> {
         let body = self.body.as_object()?;
         let mut operation = changed(Kind::Create, changes::in_object(body, user, false));
         operation.changes = Vec::new();
-        if operation.name.is_none() {
+        if operation.name.is_none() || self.is_refused {
             let emails = member(body, "emails").and_then(Value::as_array);
             let values = emails
                 .into_iter()

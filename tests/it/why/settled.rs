@@ -136,6 +136,25 @@ async fn what_nobody_could_read_is_not_settled_by_what_says_nothing_of_active() 
     assert_eq!(house.settled("large@example.com", "body_too_large").await, (true, "deactivated".to_owned()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_bulk_request_left_undone_is_told() {
+    let house = House::start().await;
+    house.acme.user("first@example.com").await;
+    let second = house.acme.user("second@example.com").await;
+    let bulk = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "failOnErrors": 1,
+        "Operations": [
+            {"method": "POST", "path": "/Users", "bulkId": "1", "data": user("first@example.com")},
+            {"method": "DELETE", "path": format!("/Users/{second}")},
+        ],
+    });
+    house.acme.post("/Bulk", bulk).await.expect(200);
+    assert_eq!(house.settled("second@example.com", "bulk_left_undone").await, (false, "refused".to_owned()));
+    house.acme.send("DELETE", &format!("/Users/{second}"), None).await.expect(204);
+    assert_eq!(house.settled("second@example.com", "bulk_left_undone").await, (true, "deleted".to_owned()));
+}
+
 impl House {
     /// Removes what is kept of every request until now.
     async fn forget_contents(&self) {

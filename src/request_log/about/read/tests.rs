@@ -64,13 +64,13 @@ fn check_refused(method: &str, path: &str, body: &Value, expected: &[&str]) {
 const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 #[test]
-fn a_create_is_about_whom_it_names_and_nobody_beside() {
+fn a_create_is_about_whom_it_names_and_if_refused_by_addresses_too() {
     let beside = json!({
         "USERNAME": " Alice@x ", "externalId": "E1", "active": "False", "title": "bob@x",
         "emails": [{"value": "bob@x"}], MANAGER: {"manager": {"value": "7"}},
     });
     check("POST", "/acme/scim/v2/Users", &beside, &["Create name=alice@x external=e1 active=false"]);
-    check_refused("POST", "/Users", &beside, &["Create name=alice@x external=e1 active=false"]);
+    check_refused("POST", "/Users", &beside, &["Create name=alice@x external=e1 active=false by bob@x"]);
     check_refused("POST", "/Users", &json!({"emails": [{"value": "A@x"}]}), &["Create by a@x"]);
     check_refused("POST", "/User", &json!({"userName": "a"}), &["Create name=a"]);
     check_refused("POST", "/User", &json!({"title": "a"}), &[]);
@@ -129,7 +129,7 @@ fn a_write_to_a_group_says_who_is_to_be_in_it_and_who_out() {
 }
 
 #[test]
-fn each_operation_of_a_bulk_request_is_told_and_what_was_left_is_not() {
+fn each_operation_of_a_bulk_request_is_told_and_so_is_what_was_left() {
     let operations = json!({"operations": [
         {"method": "post", "path": "/Users", "bulkId": "A", "data": {"userName": "a"}},
         {"method": "PUT", "path": "/Users/7", "data": {"title": "T"}},
@@ -142,6 +142,7 @@ fn each_operation_of_a_bulk_request_is_told_and_what_was_left_is_not() {
     let expected = [
         "Create name=a",
         "Replace id=7 undone=user_name_taken title:\"T\"",
+        "Delete id=8 undone=bulk_left_undone",
         "Group name=g +a made here",
         "Change name=a active=false active",
     ];
