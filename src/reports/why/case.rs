@@ -12,7 +12,7 @@ use super::settled::Acts;
 use super::traps;
 use super::whom::{Person, Whom};
 use crate::directory::Directory;
-use crate::explanations::Remedy;
+use crate::explanations::{Remedy, Who};
 use crate::reports::ReportError;
 use crate::reports::remedies::Names;
 use crate::request_log::{Kind, Reader, Row};
@@ -22,6 +22,10 @@ const LOOP_REQUESTS_MIN: u64 = 3;
 /// With fewer requests, nobody can speak of a share that fails.
 const QUARANTINE_REQUESTS_MIN: u64 = 10;
 const FOUR_WEEKS_MICROS: i64 = 28 * 24 * 60 * 60 * 1_000_000;
+
+/// What is done where an id was asked for that nobody has, and the person is here.
+const RELINK: &str = "Have the identity provider find the person anew, by provisioning them on demand or by restarting its \
+                      provisioning: it asks by an id that nobody has here, and the person is here under another.";
 
 /// Everything that is known about one person.
 pub(super) struct Case<'c> {
@@ -180,6 +184,13 @@ impl Case<'_> {
         let is_rehire = standing.is_inactive() && !self.reactivates();
         if failure.about == Some("person") && !is_rehire {
             remedies.retain(|remedy| !remedy.r#do.contains("post_deactivated=reactivate"));
+        }
+        // Whoever is here, under another id, is not made anew by anybody, and would stay for good.
+        if failure.about == Some("person") && standing.is_here() && failure.code == "resource_not_found" {
+            remedies.retain(|remedy| remedy.who != Who::Nobody);
+            if remedies.is_empty() {
+                remedies.push(Remedy { who: Who::IdentityProvider, r#do: RELINK.to_owned(), only: None });
+            }
         }
         remedies
     }
