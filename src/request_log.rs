@@ -45,7 +45,7 @@ use crate::clock::Clock;
 use crate::config::RequestLogConfig;
 use crate::directory::Directory;
 use crate::telemetry::Metrics;
-pub use about::{Change, Kind, Member, Operation, Print, Undone as UndoneOperation};
+pub use about::{Change, Kind, Member, Operation, Print, Undone as UndoneOperation, member};
 pub use entry::{Entry, Outcome, Sender, Undone};
 pub use off::at as off_at;
 pub use prune::run as prune_regularly;

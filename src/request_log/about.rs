@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{address, keeping};
 
-pub use changes::Change;
 pub(super) use changes::canonical;
+pub use changes::{Change, member};
 pub use groups::Member;
 pub(super) use groups::are_cut;
 pub use print::Print;

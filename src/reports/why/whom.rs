@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::directory::Directory;
 use crate::directory::catch_up::CatchUpError;
 use crate::reports::ReportError;
-use crate::request_log::{Change, Print, Reader, Row};
+use crate::request_log::{Change, Print, Reader, Row, member};
 
 /// Somebody who bears or bore the name.
 pub(super) struct Person {
@@ -224,8 +224,4 @@ impl Known {
         let value = member(object, name)?;
         sub_attribute.map_or(Some(value), |part| member(value.as_object()?, part))
     }
-}
-
-fn member<'o>(object: &'o Object, name: &str) -> Option<&'o Value> {
-    object.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }

@@ -225,7 +225,8 @@ fn set(change: Change<String>, value: &Value, is_refused: bool) -> Set {
     (Change { value: is_told.then(|| canonical(value)), ..change }, value.clone())
 }
 
-pub(super) fn member<'m>(members: &'m Object, name: &str) -> Option<&'m Value> {
+/// The member of that name, whatever its case.
+pub fn member<'m>(members: &'m Object, name: &str) -> Option<&'m Value> {
     members.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
